@@ -1,0 +1,125 @@
+"""From an event to decisions and trigger requests: pure, so that explaining and doing are the same code."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+from gateway.core import strict_json
+from gateway.core.errors import TemplateError
+from gateway.core.event import MAX_DEPTH, Event
+from gateway.core.request import Decision, Request, Verb
+from gateway.core.template import Template, clock
+from gateway.core.trigger import Trigger
+
+MAX_KEY = 500
+MAX_ITEMS = 1000
+
+Lanes = Mapping[str, Template]
+"""The `per_key.key` of each target that has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """In the order of the triggers: a request where one fires, a decision where it does not."""
+
+    steps: tuple[Decision | Request, ...]
+
+    @property
+    def requests(self) -> list[Request]:
+        return [step for step in self.steps if isinstance(step, Request)]
+
+
+def plan(event: Event, triggers: Iterable[tuple[str, Trigger]], lanes: Lanes, now: datetime) -> Plan:
+    """What an event means to the triggers that listen to its source; one that fails does not disturb the others."""
+    context = {"event": event.context(), "now": clock(now)}
+    return Plan(tuple(step for name, trigger in triggers for step in _steps(name, trigger, event, context, lanes)))
+
+
+def _steps(
+    name: str, trigger: Trigger, event: Event, context: dict[str, Any], lanes: Lanes
+) -> Iterator[Decision | Request]:
+    refusal = _refusal(name, trigger, event)
+    if refusal:
+        yield refusal
+        return
+    try:
+        for item in _items(trigger, context):
+            yield _step(name, trigger, context | item, lanes)
+    except TemplateError as error:
+        yield Decision(trigger=name, decision=Verb.ERROR, reason=f"for_each: {error}")
+
+
+def _refusal(name: str, trigger: Trigger, event: Event) -> Decision | None:
+    if not trigger.matches(event):
+        return Decision(trigger=name, decision=Verb.FILTERED, reason=f"type {event.type} is not listened to")
+    if event.cause and event.cause.trigger == name:
+        return Decision(trigger=name, decision=Verb.FILTERED, reason="the event was caused by a run of this trigger")
+    if event.cause and event.cause.depth > MAX_DEPTH:
+        return Decision(trigger=name, decision=Verb.ERROR, reason=f"a chain of more than {MAX_DEPTH} runs")
+    return None
+
+
+def _items(trigger: Trigger, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if trigger.for_each is None:
+        yield {}
+        return
+    lists = trigger.for_each.render(context)
+    if not isinstance(lists, dict) or not all(isinstance(values, list | tuple) for values in lists.values()):
+        raise TemplateError("expected {name: list}")
+    for count, values in enumerate(product(*lists.values())):
+        if count >= MAX_ITEMS:
+            raise TemplateError(f"more than {MAX_ITEMS} items")
+        yield {"item": dict(zip(lists, values, strict=True))}
+
+
+def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) -> Decision | Request:
+    part = "when"
+    try:
+        if trigger.when is not None and not trigger.when.holds(context):
+            return Decision(trigger=name, decision=Verb.FILTERED, reason=f"when: {trigger.when.source} is false")
+        part = "once.key"
+        key = _key(name, trigger, context)
+        part = "payload"
+        payload = trigger.payload.render(context)
+        body = strict_json.dump(payload)
+        part = "per_key.key"
+        lane = _lane(lanes.get(trigger.target), context, payload)
+    except (TemplateError, TypeError) as error:
+        return Decision(trigger=name, decision=Verb.ERROR, reason=f"{part}: {error}")
+    if trigger.mode == "shadow":
+        return Decision(trigger=name, decision=Verb.SHADOW, reason=_would(trigger, key))
+    return Request(
+        target=trigger.target,
+        payload=body,
+        trigger=name,
+        key=key,
+        until=trigger.until,
+        debounce=trigger.debounce,
+        max_wait=trigger.max_wait,
+        lane=lane,
+    )
+
+
+def _key(name: str, trigger: Trigger, context: dict[str, Any]) -> str | None:
+    if trigger.once is None:
+        return None
+    return name if trigger.once.key is None else _name(trigger.once.key, context)
+
+
+def _lane(template: Template | None, context: dict[str, Any], payload: Any) -> str | None:
+    return None if template is None else _name(template, context | {"payload": payload})
+
+
+def _name(template: Template, context: dict[str, Any]) -> str:
+    text = template.text(context)
+    if not text.strip():
+        raise TemplateError("is empty")
+    if len(text) > MAX_KEY or "\0" in text:
+        raise TemplateError(f"is longer than {MAX_KEY} characters, or has a NUL in it")
+    return text
+
+
+def _would(trigger: Trigger, key: str | None) -> str:
+    return f"would request {trigger.target}" + (f" with key {key!r}" if key is not None else "")

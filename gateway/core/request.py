@@ -1,0 +1,60 @@
+"""A trigger request: what shall run, not yet stored. A value that the enqueue-once table decides about."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+
+from gateway.core.ids import new_id
+from gateway.core.once import Until
+
+
+class Priority(IntEnum):
+    """High goes first among the due runs of a target."""
+
+    HIGH = 0
+    NORMAL = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Target, payload, key and due time.
+
+    `until` is `None` where there is no `once:`; then `key` does not hold anything. `lane` is the rendered `per_key.key`
+    of the target. `due_at` is `None` for "now". `run_id` is the id of the run, should it make one.
+    """
+
+    target: str
+    payload: bytes
+    trigger: str | None = None
+    schedule: str | None = None
+    key: str | None = None
+    until: Until | timedelta | None = None
+    debounce: timedelta | None = None
+    max_wait: timedelta | None = None
+    due_at: datetime | None = None
+    priority: Priority = Priority.NORMAL
+    lane: str | None = None
+    requested_by: str | None = None
+    retried_from: str | None = None
+    run_id: str = field(default_factory=new_id)
+
+
+class Verb(StrEnum):
+    """What was decided for one trigger and one event."""
+
+    ENQUEUED = "enqueued"
+    MERGED = "merged"
+    DUPLICATE = "duplicate"
+    FILTERED = "filtered"
+    ERROR = "error"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The record of why a trigger did or did not fire; `run_id` is the run that the event went into."""
+
+    trigger: str | None
+    decision: Verb
+    reason: str | None = None
+    run_id: str | None = None
