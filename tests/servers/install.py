@@ -1,0 +1,88 @@
+"""Finds the programs of the test servers, and installs them where apt-get can do it unasked."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Asked by Debian's packages before they start a service; 101 means "do not".
+_SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+class ServerMissingError(Exception):
+    """A server of the tests is neither installed nor installable from here."""
+
+
+def postgres_programs() -> Path:
+    """The folder of initdb, postgres and psql."""
+    return _find_or_install(_find_postgres_programs, package="postgresql", name="PostgreSQL")
+
+
+def rabbitmq_server() -> Path:
+    return _find_or_install(_find_rabbitmq_server, package="rabbitmq-server", name="RabbitMQ")
+
+
+def _find_postgres_programs() -> Path | None:
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    in_path = shutil.which("initdb")
+    found = Path(in_path).resolve() if in_path else next(reversed(debian), None)
+    return found.parent if found else None
+
+
+def _find_rabbitmq_server() -> Path | None:
+    # Debian's command of the same name in PATH is a wrapper that insists on the system's user, folders and log.
+    debian = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    found = debian if debian.exists() else shutil.which("rabbitmq-server")
+    return Path(found) if found else None
+
+
+def _find_or_install(find: Callable[[], Path | None], *, package: str, name: str) -> Path:
+    found = find()
+    if found is None:
+        _apt_install(package, name)
+        found = find()
+    if found is None:
+        raise ServerMissingError(f"{name} is missing although the package {package} is installed.")
+    return found
+
+
+def _apt_install(package: str, name: str) -> None:
+    as_root = _root_prefix()
+    if as_root is None:
+        raise ServerMissingError(
+            f"The tests need {name} and cannot install it here: install it (package {package}), "
+            "or set GATEWAY_TEST_SERVICES=skip to leave its tests out.",
+        )
+    apt_get = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    try:
+        subprocess.run([*apt_get, "update"], check=True, stdin=subprocess.DEVNULL)
+        with _no_services_started(as_root):
+            subprocess.run([*apt_get, "install", "-y", package], check=True, stdin=subprocess.DEVNULL)
+    except subprocess.CalledProcessError as error:
+        raise ServerMissingError(f"Installing {name} failed: {error}") from error
+
+
+def _root_prefix() -> list[str] | None:
+    """What to put before a command to run it as root; None where apt-get or the rights are missing."""
+    if not shutil.which("apt-get"):
+        return None
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    allowed = shutil.which("sudo") and subprocess.run([*sudo, "true"], check=False, capture_output=True).returncode == 0
+    return sudo if allowed else None
+
+
+@contextmanager
+def _no_services_started(as_root: list[str]) -> Iterator[None]:
+    if _SERVICE_POLICY.exists():
+        yield
+        return
+    refusal = b"#!/bin/sh\nexit 101\n"
+    subprocess.run([*as_root, "install", "-m", "755", "/dev/stdin", _SERVICE_POLICY], input=refusal, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*as_root, "rm", _SERVICE_POLICY], check=True)
