@@ -1,5 +1,7 @@
 """The few exceptions that decide something: refuse, retry later, or name a broken template."""
 
+from collections.abc import Sequence
+
 
 class Rejected(Exception):
     """Something was handed in that is not accepted; nothing was stored.
@@ -37,6 +39,17 @@ class Forbidden(Rejected):
 class NotFound(Rejected):
     status = 404
     title = "Not found"
+
+
+class MethodNotAllowed(Rejected):
+    """`allowed` goes into the `Allow` header."""
+
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"expected {' or '.join(allowed)}")
+        self.allowed = allowed
 
 
 class Conflict(Rejected):

@@ -145,6 +145,16 @@ def _join(values: Iterable[Any], separator: str = "", attribute: str | None = No
     return separator.join(parts)
 
 
+def _defined(value: Any) -> Any:
+    if isinstance(value, StrictUndefined):
+        str(value)  # raises, and says what is missing
+    return value
+
+
+def _text(parts: Iterable[Any]) -> str:
+    return "".join(map(str, parts))
+
+
 def _round(number: float, precision: int = 0) -> float:
     return round(number, max(-15, min(precision, 15)))
 
@@ -166,6 +176,14 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+def changed(before: Any, after: Any) -> list[str]:
+    """The names of the items that differ between two mappings; none where there is no before or no after."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    kept = before.keys() & after.keys()
+    return [name for name in before | after if name not in kept or before[name] != after[name]]
+
+
 @pass_context
 def _counted(context: Context, values: Iterable[Any]) -> Iterator[Any]:
     budget: list[int] = context[BUDGET]
@@ -180,7 +198,7 @@ def build() -> Sandbox:
     """The one environment; templates compiled with it are safe to share."""
     sandbox = Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0)
     sandbox.globals.clear()
-    sandbox.globals.update(range=_range, sha256=sha256)
+    sandbox.globals.update(range=_range, sha256=sha256, changed=changed)
     sandbox.filters = {name: FILTERS[name] for name in _FILTERS if name in FILTERS} | {
         "join": _join,
         "replace": _replace,
@@ -188,6 +206,8 @@ def build() -> Sandbox:
         "tojson": _to_json,
         "sha256": sha256,
         "_counted": _counted,
+        "_defined": _defined,
+        "_text": _text,
         "_joined": _join,
     }
     return sandbox

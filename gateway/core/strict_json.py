@@ -13,9 +13,11 @@ import orjson
 from gateway.core.errors import Unparseable
 
 MAX_DEPTH = 64
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_LONG_INTEGER = re.compile(rb"-?[0-9]{19,}(?![0-9.eE])")
+_CONTAINERS = (dict, list)
+_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_SUSPICIOUSLY_LONG = b"0" * 19
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
 
 
 def parse(raw: bytes) -> Any:
@@ -35,6 +37,17 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
+def dump_strict(value: Any) -> bytes:
+    """As `dump`, for a value that did not come through `parse`. Raises `Unparseable` for what cannot be stored."""
+    try:
+        raw = orjson.dumps(value)
+    except TypeError as error:
+        raise Unparseable(f"no JSON value: {error}") from error
+    if rb"\u0000" in raw:
+        _refuse_nul(raw, orjson.loads(raw))
+    return raw
+
+
 def canonical(value: Any) -> bytes:
     """The same bytes for equal values, whatever the order of their keys."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -43,21 +56,20 @@ def canonical(value: Any) -> bytes:
 def _refuse_depth(raw: bytes, value: Any) -> None:
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    level, depth = [value], 0
-    while level := [child for node in level for child in _children(node)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise Unparseable(f"nested deeper than {MAX_DEPTH} levels")
-
-
-def _children(node: Any) -> Any:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+    level = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, _CONTAINERS)
+        ]
+    if level:
+        raise Unparseable(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _refuse_long_integers(raw: bytes) -> None:
-    if not _LONG_NUMBER.search(raw):
+    if _SUSPICIOUSLY_LONG not in raw.translate(_AS_ZEROS):
         return
     for literal in _LONG_INTEGER.findall(_STRING.sub(b"", raw)):
         if len(literal) > 20 or not -(2**63) <= int(literal) < 2**64:

@@ -6,7 +6,7 @@ no braces. A `Tree` is a JSON-like value with templates for its texts. Undefined
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
@@ -105,6 +105,26 @@ class Template(_Source):
         return "" if value is None else str(value)
 
 
+class Record:
+    """Named templates that are rendered together: most of the time of a small one goes into setting the scene."""
+
+    def __init__(self, templates: Mapping[str, Template]) -> None:
+        self._constants = {name: template.source for name, template in templates.items() if template.constant}
+        trees = {name: _parse(str(template.source)) for name, template in templates.items() if not template.constant}
+        self._texts = {name: templates[name] for name, tree in trees.items() if not _is_expression(tree)}
+        self._values = _compile_values({n: _expression(tree) for n, tree in trees.items() if n not in self._texts})
+
+    def render(self, context: Context) -> dict[str, Any]:
+        """The rendered values. Raises `TemplateError`, which begins with the name of the template that failed."""
+        values = self._constants | self._values(context)
+        for name, template in self._texts.items():
+            try:
+                values[name] = template.render(context)
+            except TemplateError as error:
+                raise TemplateError(f"{name}: {error}") from error
+        return values
+
+
 class Tree(_Source):
     """A JSON-like value in which every text is a `Template`. Raises `ValueError` naming the place of a broken one."""
 
@@ -161,35 +181,50 @@ def _names(tree: nodes.Template) -> frozenset[str]:
 
 
 def _compile_text(tree: nodes.Template) -> Callable[[Context], Any]:
-    if not all(isinstance(output, nodes.Output) for output in tree.body):
-        return _compile_statements(tree)
+    return _compile_value(_expression(tree)) if _is_expression(tree) else _compile_statements(tree)
+
+
+def _is_expression(tree: nodes.Template) -> bool:
+    return all(isinstance(output, nodes.Output) for output in tree.body)
+
+
+def _expression(tree: nodes.Template) -> nodes.Expr:
+    """What a template without statements comes to: its only value, or the text of all its parts."""
     parts = [part for output in tree.body for part in output.nodes]  # type: ignore[attr-defined]
     if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData):
-        return _compile_value(parts[0])
+        return cast("nodes.Expr", parts[0])
     literals = [nodes.Const(part.data) if isinstance(part, nodes.TemplateData) else part for part in parts]
-    values = _compile_value(nodes.Tuple(literals, "load", lineno=1))
-    return lambda context: "".join(map(str, values(context)))
+    return nodes.Filter(nodes.List(literals, lineno=1), "_text", [], [], None, None, lineno=1)
 
 
 def _compile_value(expression: nodes.Expr) -> Callable[[Context], Any]:
-    """As Jinja's own `compile_expression`, for a part of a template and with errors of ours."""
-    result = nodes.Assign(nodes.Name("result", "store", lineno=1), expression, lineno=1)
-    tree = nodes.Template([result], lineno=1)
+    values = _compile_values({"": expression})
+    return lambda context: values(context)[""]
+
+
+def _compile_values(expressions: Mapping[str, nodes.Expr]) -> Callable[[Context], dict[str, Any]]:
+    """As Jinja's own `compile_expression`, for parts of templates, for several at once, and with errors of ours."""
+    tree = nodes.Template([_assignment(f"_{i}", value) for i, value in enumerate(expressions.values())], lineno=1)
     sandbox.bound_concatenations(tree)
     template = _SANDBOX.from_string(tree)
+    names = list(expressions)
 
-    def evaluate(context: Context) -> Any:
+    def evaluate(context: Context) -> dict[str, Any]:
+        scope = template.new_context(context)  # type: ignore[arg-type]
         try:
-            scope = template.new_context(context)  # type: ignore[arg-type]
             for _ in template.root_render_func(scope):
                 pass
-            value = scope.vars["result"]
-            str(value) if hasattr(value, "_undefined_message") else None
         except Exception as error:  # a template can raise anything its data can
-            raise TemplateError(_message(error)) from error
-        return value
+            broken = names[len(scope.vars)]
+            raise TemplateError(f"{broken}: {_message(error)}" if broken else _message(error)) from error
+        return dict(zip(names, scope.vars.values(), strict=True))
 
     return evaluate
+
+
+def _assignment(name: str, value: nodes.Expr) -> nodes.Assign:
+    defined = nodes.Filter(value, "_defined", [], [], None, None, lineno=1)
+    return nodes.Assign(nodes.Name(name, "store", lineno=1), defined, lineno=1)
 
 
 def _compile_statements(tree: nodes.Template) -> Callable[[Context], str]:
