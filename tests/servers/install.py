@@ -55,13 +55,19 @@ def _apt_install(package: str, name: str) -> None:
             f"The tests need {name} and cannot install it here: install it (package {package}), "
             "or set GATEWAY_TEST_SERVICES=skip to leave its tests out.",
         )
+    print(f"\nInstalling {package} for the tests", flush=True)
     apt_get = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    try:
-        subprocess.run([*apt_get, "update"], check=True, stdin=subprocess.DEVNULL)
-        with _no_services_started(as_root):
-            subprocess.run([*apt_get, "install", "-y", package], check=True, stdin=subprocess.DEVNULL)
-    except subprocess.CalledProcessError as error:
-        raise ServerMissingError(f"Installing {name} failed: {error}") from error
+    _run([*apt_get, "update"])
+    with _no_services_started(as_root):
+        _run([*apt_get, "install", "-y", "--no-install-recommends", package])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise ServerMissingError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
 
 
 def _root_prefix() -> list[str] | None:
