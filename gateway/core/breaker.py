@@ -9,6 +9,8 @@ from gateway.core.duration import Duration
 from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.retry import RETRY_AFTER_LIMIT
 
+_PAUSING = (429, 503)
+
 
 class Breaker(BaseModel):
     """When a target is left alone."""
@@ -34,30 +36,45 @@ class BreakerState:
 
 
 def after(state: BreakerState, outcome: Outcome, policy: Breaker, now: datetime) -> BreakerState:
-    """The state after an attempt. Outcomes that say nothing about the target leave it as it is."""
+    """The state after an attempt. Outcomes that say nothing new about the target leave it as it is."""
     match outcome:
         case RetryableFailure() | PermanentFailure() if outcome.status in policy.trip_on:
-            return _opened(replace(state, failures=state.failures + 1), policy.max_pause, now)
+            return _until_asked(_opened(_counted(state), policy.max_pause, now), outcome, now)
         case RetryableFailure(reached=False):
-            return _after_failure(replace(state, failures=state.failures + 1), outcome, policy, now)
-        case Succeeded() | RetryableFailure() | PermanentFailure():
+            return _until_asked(_after_failure(_counted(state), policy, now), outcome, now)
+        case Succeeded() | RetryableFailure() | PermanentFailure() if not _is_open(state, now):
             return BreakerState()
         case _:
             return state
 
 
-def _after_failure(
-    state: BreakerState, outcome: RetryableFailure, policy: Breaker, now: datetime
-) -> BreakerState:
-    began_before_it_opened = state.open_until is not None and now < state.open_until
-    if state.failures >= policy.failures and not began_before_it_opened:
-        doubled = 2 * state.pause if state.pause else policy.pause
-        state = _opened(state, min(doubled, policy.max_pause), now)
-    if outcome.retry_after:
-        asked = now + min(outcome.retry_after, RETRY_AFTER_LIMIT)
-        state = replace(state, open_until=max(asked, state.open_until or asked))
-    return state
+def _after_failure(state: BreakerState, policy: Breaker, now: datetime) -> BreakerState:
+    probed = state.pause is not None
+    if _is_open(state, now) or not (probed or state.failures >= policy.failures):
+        return state
+    pause = 2 * state.pause if state.pause else policy.pause
+    return _opened(state, min(pause, policy.max_pause), now)
+
+
+def _until_asked(state: BreakerState, outcome: Outcome, now: datetime) -> BreakerState:
+    """Not before the target itself said that it can be called again."""
+    if not isinstance(outcome, RetryableFailure) or outcome.status not in _PAUSING or not outcome.retry_after:
+        return state
+    return _extended(state, now + min(outcome.retry_after, RETRY_AFTER_LIMIT))
+
+
+def _is_open(state: BreakerState, now: datetime) -> bool:
+    """Whether calls are held back: then an outcome belongs to a call that began before, and changes nothing."""
+    return state.open_until is not None and now < state.open_until
+
+
+def _counted(state: BreakerState) -> BreakerState:
+    return replace(state, failures=state.failures + 1)
 
 
 def _opened(state: BreakerState, pause: timedelta, now: datetime) -> BreakerState:
-    return replace(state, pause=pause, open_until=now + pause)
+    return _extended(replace(state, pause=pause), now + pause)
+
+
+def _extended(state: BreakerState, until: datetime) -> BreakerState:
+    return replace(state, open_until=max(until, state.open_until or until))

@@ -12,20 +12,24 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[wdhms])", re.ASCII)
 _BYTES = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _SIZE = re.compile(r"(\d+)\s*([KMG]i?B|B|)", re.ASCII)
 MAX_DURATION = timedelta(days=36500)
+_MAX_LENGTH = 40
 
 
 def parse_duration(text: Any) -> timedelta:
-    """`2h30m` as a timedelta. Raises `ValueError` for anything else, bare numbers included: they have no unit."""
+    """`2h30m` as a timedelta of whole milliseconds.
+
+    Raises `ValueError` for anything else, bare numbers included: they have no unit.
+    """
     if isinstance(text, timedelta):
         return text
     if text == 0 and not isinstance(text, bool):
         return timedelta(0)
-    if not isinstance(text, str) or len(text) > 40 or not _DURATION.fullmatch(text):
+    if not isinstance(text, str) or len(text) > _MAX_LENGTH or not _DURATION.fullmatch(text):
         raise ValueError(f"expected a duration such as 45s, 2h30m or 7d, got {text!r:.60}")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
     if seconds > MAX_DURATION.total_seconds():
         raise ValueError(f"longer than a hundred years: {text}")
-    return timedelta(seconds=seconds)
+    return timedelta(milliseconds=round(seconds * 1000))
 
 
 def format_duration(value: timedelta) -> str:
@@ -43,7 +47,7 @@ def parse_size(text: Any) -> int:
     """`1MiB` as a number of bytes. Raises `ValueError` for anything else; a bare number is bytes."""
     if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
         return text
-    match = _SIZE.fullmatch(text) if isinstance(text, str) and len(text) < 30 else None
+    match = _SIZE.fullmatch(text) if isinstance(text, str) and len(text) <= _MAX_LENGTH else None
     if not match:
         raise ValueError(f"expected a size such as 512KiB or 1MiB, got {text!r:.60}")
     return int(match[1]) * _BYTES[match[2]]

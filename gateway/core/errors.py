@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-class Rejected(Exception):
+class Rejected(Exception):  # noqa: N818 - the word of the interface
     """Something was handed in that is not accepted; nothing was stored.
 
     `status` is the HTTP status the edge answers with. `retry_after` (seconds) is set where trying again can help.
@@ -13,9 +13,7 @@ class Rejected(Exception):
     status = 400
     title = "Bad request"
 
-    def __init__(
-        self, detail: str, *, retry_after: float | None = None, errors: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, retry_after: float | None = None, errors: dict[str, str] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
@@ -88,5 +86,5 @@ class TemplateError(Exception):
     """A template or expression failed to render; the message says which name or operation."""
 
 
-class IllegalTransition(Exception):
+class IllegalTransition(Exception):  # noqa: N818 - the name says what is wrong
     """A run was asked to go where the state table has no way to."""

@@ -56,7 +56,7 @@ _ROWS = {
     Holder.NONE:        (_NEW,       _NEW,       _NEW,       _NEW,          _NEW),
     Holder.WAITING:     (_MERGE,     _MERGE,     _MERGE,     _MERGE,        _NEW),
     Holder.RUNNING:     (_BEHIND,    _DUPLICATE, _DUPLICATE, _BEHIND,       _NEW),
-    Holder.RETRYING:    (_SUPERSEDE, _DUPLICATE, _DUPLICATE, _SUPERSEDE,    _NEW),
+    Holder.RETRYING:    (_SUPERSEDE, _DUPLICATE, _DUPLICATE, _DUPLICATE,    _NEW),
     Holder.CANCELLING:  (_BEHIND,    _BEHIND,    _BEHIND,    _BEHIND,       _NEW),
     Holder.SUCCEEDED:   (_NEW,       _NEW,       _DUPLICATE, _NEW,          _NEW),
     Holder.ENDED:       (_NEW,       _NEW,       _NEW,       _NEW,          _NEW),
@@ -107,8 +107,10 @@ _HOLDERS = {
 }
 
 
-def decide(held: Held | None, until: Until | timedelta | None, now: datetime, size: int = 0) -> Verdict:
-    """What becomes of a request of `size` bytes; `until` is what its `once:` says, `None` for no `once:`.
+def decide(
+    held: Held | None, until: Until | timedelta | None, now: datetime, size: int = 0, events: int = 1
+) -> Verdict:
+    """What becomes of a request with so many bytes and events; `until` is what its `once:` says, `None` without.
 
     A run that has no room left is not merged into or taken over: the request gets a run of its own behind it.
     """
@@ -116,7 +118,7 @@ def decide(held: Held | None, until: Until | timedelta | None, now: datetime, si
     verdict = TABLE[holder][_column(held, until, now)]
     if held is None or verdict not in (Verdict.MERGE, Verdict.SUPERSEDE):
         return verdict
-    if not held.has_room_for(1, size) or (verdict is Verdict.SUPERSEDE and held.following):
+    if not held.has_room_for(events, size) or (verdict is Verdict.SUPERSEDE and held.following):
         return Verdict.BEHIND
     return verdict
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
+from math import prod
 from typing import Any
 
 from gateway.core import strict_json
@@ -45,15 +46,19 @@ def _steps(
         yield refusal
         return
     try:
-        for item in _items(trigger, context):
-            yield _step(name, trigger, context | item, lanes)
+        items = _items(trigger, context)
     except TemplateError as error:
         yield Decision(trigger=name, decision=Verb.ERROR, reason=f"for_each: {error}")
+        return
+    if not items:
+        yield Decision(trigger=name, decision=Verb.FILTERED, reason="for_each: there are no items")
+    for item in items:
+        yield _step(name, trigger, context | item, lanes)
 
 
 def _refusal(name: str, trigger: Trigger, event: Event) -> Decision | None:
     if not trigger.matches(event):
-        return Decision(trigger=name, decision=Verb.FILTERED, reason=f"type {event.type} is not listened to")
+        return Decision(trigger=name, decision=Verb.FILTERED, reason=f"on: does not match type {event.type}")
     if event.cause and event.cause.trigger == name:
         return Decision(trigger=name, decision=Verb.FILTERED, reason="the event was caused by a run of this trigger")
     if event.cause and event.cause.depth > MAX_DEPTH:
@@ -61,17 +66,15 @@ def _refusal(name: str, trigger: Trigger, event: Event) -> Decision | None:
     return None
 
 
-def _items(trigger: Trigger, context: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _items(trigger: Trigger, context: dict[str, Any]) -> list[dict[str, Any]]:
     if trigger.for_each is None:
-        yield {}
-        return
+        return [{}]
     lists = trigger.for_each.render(context)
     if not isinstance(lists, dict) or not all(isinstance(values, list | tuple) for values in lists.values()):
         raise TemplateError("expected {name: list}")
-    for count, values in enumerate(product(*lists.values())):
-        if count >= MAX_ITEMS:
-            raise TemplateError(f"more than {MAX_ITEMS} items")
-        yield {"item": dict(zip(lists, values, strict=True))}
+    if prod(map(len, lists.values())) > MAX_ITEMS:
+        raise TemplateError(f"more than {MAX_ITEMS} items")
+    return [{"item": dict(zip(lists, values, strict=True))} for values in product(*lists.values())]
 
 
 def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) -> Decision | Request:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.core.duration import Duration
 
 RETRY_AFTER_LIMIT = timedelta(hours=1)
+_MAX_DOUBLINGS = 64  # by then any base has outgrown any maximum
 
 
 class Retry(BaseModel):
@@ -36,5 +37,5 @@ def pause(policy: Retry, failures: int, retry_after: timedelta | None, rand: Cal
     floor = min(retry_after or timedelta(0), RETRY_AFTER_LIMIT)
     if policy.delays:
         return max(floor, policy.delays[min(failures, len(policy.delays)) - 1])
-    bound = min(policy.base * 2 ** min(failures - 1, 40), policy.max)
-    return max(floor, bound * rand())
+    bound = min(policy.base.total_seconds() * 2.0 ** min(failures - 1, _MAX_DOUBLINGS), policy.max.total_seconds())
+    return max(floor, timedelta(seconds=bound * rand()))

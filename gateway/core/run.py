@@ -26,6 +26,7 @@ class Move(StrEnum):
     CANCEL = "cancel"
 
 
+# A failed attempt with a successor waiting makes two steps at once: running, (retrying,) superseded.
 TRANSITIONS: dict[State, dict[Move, State]] = {
     State.QUEUED: {
         Move.CLAIM: State.RUNNING,

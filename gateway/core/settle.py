@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.core.outcome import BrokenOff, Cancelled, Lost, Outcome, PermanentFailure, RetryableFailure, Succeeded
@@ -14,11 +14,12 @@ MAX_LOSSES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a run has behind it: failed attempts that count, losses, and when its first call was."""
+    """What a run has behind it: failed attempts that count, losses, its first call, and since then its time in pauses."""
 
     failures: int
     losses: int
     started_at: datetime
+    paused: timedelta = timedelta(0)
     cancelling: bool = False
 
 
@@ -68,7 +69,7 @@ def _after_failure(
     if failures >= policy.attempts:
         return _settlement(run, Move.FAIL, outcome, failures=failures, note=f"gave up after {failures} attempts")
     due_at = now + pause(policy, failures, outcome.retry_after, rand)
-    if due_at > run.started_at + policy.max_elapsed:
+    if due_at > run.started_at + run.paused + policy.max_elapsed:
         return _settlement(run, Move.FAIL, outcome, failures=failures, note="gave up: max_elapsed is over")
     return _settlement(run, Move.RETRY, outcome, failures=failures, due_at=due_at)
 
@@ -82,7 +83,7 @@ def _after_loss(run: Tried, outcome: Lost, now: datetime, *, repeat_lost: bool) 
     return _settlement(run, Move.RETRY, outcome, losses=losses, due_at=now)
 
 
-def _settlement(  # noqa: D417
+def _settlement(
     run: Tried,
     move: Move,
     outcome: Outcome,

@@ -14,6 +14,7 @@ from gateway.core.errors import Unparseable
 
 MAX_DEPTH = 64
 _CONTAINERS = (dict, list)
+_MAX_DIGITS = 20  # and beyond, the sign included, it is not worth to look at the value
 _AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _SUSPICIOUSLY_LONG = b"0" * 19
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
@@ -56,7 +57,7 @@ def canonical(value: Any) -> bytes:
 def _refuse_depth(raw: bytes, value: Any) -> None:
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    level = [[value]]
+    level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         level = [
             child
@@ -72,7 +73,7 @@ def _refuse_long_integers(raw: bytes) -> None:
     if _SUSPICIOUSLY_LONG not in raw.translate(_AS_ZEROS):
         return
     for literal in _LONG_INTEGER.findall(_STRING.sub(b"", raw)):
-        if len(literal) > 20 or not -(2**63) <= int(literal) < 2**64:
+        if len(literal) > _MAX_DIGITS or not -(2**63) <= int(literal) < 2**64:
             raise Unparseable("an integer that does not fit 64 bits")
 
 

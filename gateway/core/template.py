@@ -4,23 +4,18 @@ A `Template` is a text with `{{ }}` in it; one that is a single `{{ }}` keeps th
 no braces. A `Tree` is a JSON-like value with templates for its texts. Undefined names are errors, everywhere.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from jinja2 import TemplateSyntaxError, nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2 import nodes
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.core import sandbox
+from gateway.core import compiling
+from gateway.core.compiling import Context
 from gateway.core.errors import TemplateError
-
-Context = Mapping[str, Any]
-MAX_SOURCE = 16 * 1024
-
-_SANDBOX = sandbox.build()
 
 
 class _Source:
@@ -34,7 +29,7 @@ class _Source:
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.source == other.source  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.source == other.source
 
     def __hash__(self) -> int:
         return hash(repr(self.source))
@@ -64,12 +59,12 @@ class Expression(_Source):
         if not isinstance(source, str):
             raise ValueError(f"expected an expression, got {source!r:.60}")  # noqa: TRY004 - pydantic reports ValueError
         self.source = source
-        tree = _parse("{{ (" + source + "\n) }}")
-        expressions = [part for output in tree.body if isinstance(output, nodes.Output) for part in output.nodes]
-        if len(tree.body) != 1 or len(expressions) != 1:
+        tree = compiling.parse("{{ (" + source + "\n) }}")
+        parts = compiling.parts(tree)
+        if not compiling.is_expression(tree) or len(parts) != 1 or isinstance(parts[0], nodes.Tuple):
             raise ValueError(f"expected one expression without braces, got {source!r:.60}")
-        self.names = _names(tree)
-        self._evaluate = _compile_value(expressions[0])
+        self.names = compiling.undeclared(tree)
+        self._evaluate = compiling.compile_value(parts[0])
 
     def evaluate(self, context: Context) -> Any:
         """Its value. Raises `TemplateError`."""
@@ -85,15 +80,15 @@ class Template(_Source):
 
     def __init__(self, source: Any) -> None:
         if not isinstance(source, str | int | float | bool | None):
-            raise ValueError(f"expected a text, got {source!r:.60}")
+            raise ValueError(f"expected a text, got {source!r:.60}")  # noqa: TRY004 - pydantic reports ValueError
         self.source = source
         self.names: frozenset[str] = frozenset()
         self.constant = not isinstance(source, str) or not any(mark in source for mark in ("{{", "{%", "{#"))
         self._render: Callable[[Context], Any] = lambda _: source
         if not self.constant:
-            tree = _parse(source)
-            self.names = _names(tree)
-            self._render = _compile_text(tree)
+            tree = compiling.parse(str(source))
+            self.names = compiling.undeclared(tree)
+            self._render = _compile(tree)
 
     def render(self, context: Context) -> Any:
         """The rendered value. Raises `TemplateError`."""
@@ -102,7 +97,12 @@ class Template(_Source):
     def text(self, context: Context) -> str:
         """The rendered value as text; `None` is the empty text. Raises `TemplateError`."""
         value = self._render(context)
-        return "" if value is None else str(value)
+        try:
+            text = "" if value is None else str(value)
+            text.encode()
+        except Exception as error:
+            raise TemplateError(f"no text: {error}") from error
+        return text
 
 
 class Record:
@@ -110,9 +110,12 @@ class Record:
 
     def __init__(self, templates: Mapping[str, Template]) -> None:
         self._constants = {name: template.source for name, template in templates.items() if template.constant}
-        trees = {name: _parse(str(template.source)) for name, template in templates.items() if not template.constant}
-        self._texts = {name: templates[name] for name, tree in trees.items() if not _is_expression(tree)}
-        self._values = _compile_values({n: _expression(tree) for n, tree in trees.items() if n not in self._texts})
+        trees = {
+            name: compiling.parse(str(template.source)) for name, template in templates.items() if not template.constant
+        }
+        self._texts = {name: templates[name] for name, tree in trees.items() if not compiling.is_expression(tree)}
+        values = {name: compiling.expression(tree) for name, tree in trees.items() if name not in self._texts}
+        self._values = compiling.compile_values(values)
 
     def render(self, context: Context) -> dict[str, Any]:
         """The rendered values. Raises `TemplateError`, which begins with the name of the template that failed."""
@@ -132,9 +135,10 @@ class Tree(_Source):
 
     def __init__(self, source: Any) -> None:
         self.source = source
-        self.names = frozenset[str]().union(*(template.names for template in _templates(source)))
-        self._node = _plant(source)
-        self.constant = not self.names and all(template.constant for template in _templates(source))
+        self._node = _plant(source, "")
+        templates = list(_templates(self._node))
+        self.names = frozenset[str]().union(*(template.names for template in templates))
+        self.constant = all(template.constant for template in templates)
 
     def render(self, context: Context) -> Any:
         """The value with all its templates rendered. Raises `TemplateError`."""
@@ -143,7 +147,7 @@ class Tree(_Source):
 
 def sees(*names: str) -> AfterValidator:
     """A validator for fields: a template there may use these names (and the functions) and no others."""
-    known = frozenset(names) | _SANDBOX.globals.keys() | {"now"}
+    known = frozenset(names) | {"now"}
 
     def check(source: _Source) -> _Source:
         if unknown := sorted(source.names - known):
@@ -158,107 +162,29 @@ def clock(now: datetime) -> Callable[[], datetime]:
     return lambda: now
 
 
-def _parse(source: str) -> nodes.Template:
-    if len(source) > MAX_SOURCE:
-        raise ValueError(f"longer than {MAX_SOURCE} characters")
-    try:
-        tree = _SANDBOX.parse(source)
-    except TemplateSyntaxError as error:
-        raise ValueError(f"line {error.lineno}: {error.message}") from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    sandbox.refuse_statements(tree)
-    return tree
+def _compile(tree: nodes.Template) -> Callable[[Context], Any]:
+    if compiling.is_expression(tree):
+        return compiling.compile_value(compiling.expression(tree))
+    return compiling.compile_statements(tree)
 
 
-def _names(tree: nodes.Template) -> frozenset[str]:
-    try:
-        return frozenset(find_undeclared_variables(tree)) - _SANDBOX.globals.keys()
-    except TemplateSyntaxError as error:  # an unknown filter or test shows only when code is made
-        raise ValueError(f"line {error.lineno}: {error.message}") from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _compile_text(tree: nodes.Template) -> Callable[[Context], Any]:
-    return _compile_value(_expression(tree)) if _is_expression(tree) else _compile_statements(tree)
-
-
-def _is_expression(tree: nodes.Template) -> bool:
-    return all(isinstance(output, nodes.Output) for output in tree.body)
-
-
-def _expression(tree: nodes.Template) -> nodes.Expr:
-    """What a template without statements comes to: its only value, or the text of all its parts."""
-    parts = [part for output in tree.body for part in output.nodes]  # type: ignore[attr-defined]
-    if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData):
-        return cast("nodes.Expr", parts[0])
-    literals = [nodes.Const(part.data) if isinstance(part, nodes.TemplateData) else part for part in parts]
-    return nodes.Filter(nodes.List(literals, lineno=1), "_text", [], [], None, None, lineno=1)
-
-
-def _compile_value(expression: nodes.Expr) -> Callable[[Context], Any]:
-    values = _compile_values({"": expression})
-    return lambda context: values(context)[""]
-
-
-def _compile_values(expressions: Mapping[str, nodes.Expr]) -> Callable[[Context], dict[str, Any]]:
-    """As Jinja's own `compile_expression`, for parts of templates, for several at once, and with errors of ours."""
-    tree = nodes.Template([_assignment(f"_{i}", value) for i, value in enumerate(expressions.values())], lineno=1)
-    sandbox.bound_concatenations(tree)
-    template = _SANDBOX.from_string(tree)
-    names = list(expressions)
-
-    def evaluate(context: Context) -> dict[str, Any]:
-        scope = template.new_context(context)  # type: ignore[arg-type]
-        try:
-            for _ in template.root_render_func(scope):
-                pass
-        except Exception as error:  # a template can raise anything its data can
-            broken = names[len(scope.vars)]
-            raise TemplateError(f"{broken}: {_message(error)}" if broken else _message(error)) from error
-        return dict(zip(names, scope.vars.values(), strict=True))
-
-    return evaluate
-
-
-def _assignment(name: str, value: nodes.Expr) -> nodes.Assign:
-    defined = nodes.Filter(value, "_defined", [], [], None, None, lineno=1)
-    return nodes.Assign(nodes.Name(name, "store", lineno=1), defined, lineno=1)
-
-
-def _compile_statements(tree: nodes.Template) -> Callable[[Context], str]:
-    sandbox.count_iterations(tree)
-    sandbox.bound_concatenations(tree)
-    template = _SANDBOX.from_string(tree)
-
-    def render(context: Context) -> str:
-        try:
-            return template.render({**context, sandbox.BUDGET: [sandbox.MAX_ITERATIONS]})
-        except Exception as error:
-            raise TemplateError(_message(error)) from error
-
-    return render
-
-
-def _message(error: Exception) -> str:
-    return f"{str(error) or type(error).__name__}"[:500]
-
-
-def _templates(source: Any) -> list[Template]:
+def _plant(source: Any, path: str) -> Any:
     if isinstance(source, dict):
-        return [template for value in source.values() for template in _templates(value)]
-    if isinstance(source, list):
-        return [template for value in source for template in _templates(value)]
-    return [Template(source)]
+        return {key: _plant(value, f"{path}.{key}" if path else str(key)) for key, value in source.items()}
+    if isinstance(source, list | tuple):
+        return [_plant(value, f"{path}[{i}]") for i, value in enumerate(source)]
+    try:
+        return Template(source)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}" if path else str(error)) from error
 
 
-def _plant(source: Any) -> Any:
-    if isinstance(source, dict):
-        return {key: _plant(value) for key, value in source.items()}
-    if isinstance(source, list):
-        return [_plant(value) for value in source]
-    return Template(source)
+def _templates(node: Any) -> Iterator[Template]:
+    if isinstance(node, Template):
+        yield node
+    else:
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _templates(child)
 
 
 def _grow(node: Any, context: Context) -> Any:

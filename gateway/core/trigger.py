@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.core.duration import Duration
 from gateway.core.event import Event
 from gateway.core.once import Until
+from gateway.core.run import FINAL, State
 from gateway.core.template import Expression, Template, Tree, sees
 
 GATEWAY = "gateway"
 RUN_ENDED = "gateway.run."
+ENDS = tuple(sorted(FINAL - {State.SUPERSEDED}))  # a superseded run goes on as another
 
 
 class Match(BaseModel):
@@ -33,6 +35,10 @@ class Match(BaseModel):
             raise ValueError("expected either source or run")
         if self.run is None and self.state:
             raise ValueError("state goes with run")
+        if self.run is not None and self.type:
+            raise ValueError("type goes with source")
+        if set(_several(self.state)) - set(ENDS):
+            raise ValueError(f"state: expected {', '.join(ENDS)}, got {self.state!r}")
         return self
 
     @property
@@ -46,7 +52,7 @@ class Match(BaseModel):
         return event.source == GATEWAY and self._ended(event)
 
     def _ended(self, event: Event) -> bool:
-        if not event.type.startswith(RUN_ENDED):
+        if not event.type.startswith(RUN_ENDED) or not isinstance(event.data, dict):
             return False
         names = (event.data.get(kind) for kind in ("trigger", "schedule", "target"))
         return self.run in names and (not self.state or event.type.removeprefix(RUN_ENDED) in _several(self.state))
@@ -78,7 +84,7 @@ class Trigger(BaseModel):
     payload: Annotated[Tree, sees("event", "item")] = Field(Tree({}), description="What the target is given.")
     once: Once | None = Field(None, description="Without it every event makes a run of its own.")
     debounce: Duration | None = Field(None, description="Wait for so long a silence; needs `once`.")
-    max_wait: Duration | None = Field(None, description="But no longer than this; default 10 × debounce.")
+    max_wait: Duration | None = Field(None, description="But no longer than this; default ten times `debounce`.")
     for_each: Annotated[Tree, sees("event")] | None = Field(None, description="{name: list}: one request per `item`.")
     mode: Literal["run", "shadow"] = Field("run", description="`shadow` decides and records, and never runs.")
 
@@ -99,7 +105,13 @@ class Trigger(BaseModel):
             raise ValueError("debounce needs once: it merges events of one key")
         if self.max_wait is not None and self.debounce is None:
             raise ValueError("max_wait needs debounce")
+        if self.for_each is None and "item" in self._names():
+            raise ValueError("item is known only with for_each")
         return self
+
+    def _names(self) -> frozenset[str]:
+        templates = (self.when, self.payload, self.once and self.once.key)
+        return frozenset[str]().union(*(template.names for template in templates if template))
 
     @property
     def until(self) -> Until | timedelta | None:
