@@ -1,5 +1,6 @@
 """From an event to decisions and trigger requests: pure, so that explaining and doing are the same code."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from gateway.core.trigger import Trigger
 
 MAX_KEY = 500
 MAX_ITEMS = 1000
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 Lanes = Mapping[str, Template]
 """The `per_key.key` of each target that has one."""
@@ -119,8 +121,10 @@ def _name(template: Template, context: dict[str, Any]) -> str:
     text = template.text(context)
     if not text.strip():
         raise TemplateError("is empty")
-    if len(text) > MAX_KEY or "\0" in text:
-        raise TemplateError(f"is longer than {MAX_KEY} characters, or has a NUL in it")
+    if len(text) > MAX_KEY:
+        raise TemplateError(f"is longer than {MAX_KEY} characters")
+    if _UNSTORABLE.search(text):
+        raise TemplateError("has a NUL or half a surrogate pair in it")
     return text
 
 

@@ -14,7 +14,7 @@ MAX_LOSSES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a run has behind it: failed attempts that count, losses, its first call, and since then its time in pauses."""
+    """What a run has behind it: failures that count, losses, its first call and how long it was paused since."""
 
     failures: int
     losses: int

@@ -98,11 +98,9 @@ class Template(_Source):
         """The rendered value as text; `None` is the empty text. Raises `TemplateError`."""
         value = self._render(context)
         try:
-            text = "" if value is None else str(value)
-            text.encode()
+            return "" if value is None else str(value)
         except Exception as error:
             raise TemplateError(f"no text: {error}") from error
-        return text
 
 
 class Record:
