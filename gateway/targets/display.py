@@ -1,0 +1,36 @@
+"""How calls and answers are shown to people: secret values masked, control characters taken out."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from yarl import URL
+
+MASK = "***"
+_SECRET = re.compile(
+    r"authorization|cookie|credential|key|passphrase|password|passwd|secret|signature|token", re.IGNORECASE
+)
+_CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """A JSON-like value, with the values of secret names masked on all levels."""
+    if _SECRET.search(name):
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: masked(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    return value
+
+
+def masked_url(url: URL) -> str:
+    """An address, with the values of secret query parameters masked."""
+    if not url.query_string:
+        return str(url)
+    return str(url.with_query([(name, masked(value, name)) for name, value in url.query.items()]))
+
+
+def printable(text: str) -> str:
+    """A text from outside, without what terminals obey and databases refuse; line breaks and tabs stay."""
+    return text.translate(_CONTROL).encode(errors="replace").decode()
