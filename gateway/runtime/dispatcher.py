@@ -1,0 +1,198 @@
+"""The dispatcher: claims due runs for free slots and carries them out, until it is told to stop.
+
+It is woken by whatever may have made a run due; looking at all targets once a second is only the safety net.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import structlog
+
+from gateway.core.errors import Unavailable
+from gateway.core.outcome import BrokenOff, Cancelled, Outcome
+from gateway.runtime.attempt import Attempt
+from gateway.runtime.chain import announcement
+from gateway.runtime.lease import Lease
+from gateway.runtime.snapshot import Current
+from gateway.store.claim import Claim, ClaimedRun, claim, next_due
+from gateway.store.database import Database
+from gateway.store.settle import Attempted, settle_attempts
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = timedelta(seconds=1)
+SETTLE_AGAIN_AFTER = 1.0
+
+
+class Dispatcher:
+    """Runs attempts on this node, at most `slots` at once."""
+
+    def __init__(self, database: Database, current: Current, lease: Lease, slots: int) -> None:
+        self._database = database
+        self._current = current
+        self._lease = lease
+        self._slots = slots
+        self._woken: set[str] = set()
+        self._wake = asyncio.Event()
+        self._due: dict[str, datetime] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._claiming = True
+        lease.on_lost(self.abandon)
+
+    def wake(self, targets: Iterable[str]) -> None:
+        """Says that runs of these targets may have become due, or slots free."""
+        self._woken.update(targets)
+        self._wake.set()
+
+    @property
+    def node_id(self) -> str:
+        return self._lease.node.id
+
+    @property
+    def running(self) -> int:
+        return len(self._attempts)
+
+    async def run(self) -> None:
+        """Dispatches until `drain`."""
+        looked = self._database.now() - LOOK_EVERY
+        while self._claiming:
+            now = self._database.now()
+            woken, self._woken = self._woken, set()
+            self._wake.clear()
+            try:
+                if now >= looked + LOOK_EVERY or now < looked:
+                    looked = now
+                    await self._look(self._current.snapshot.local_targets)
+                await self._claim_all(woken | {name for name, due_at in self._due.items() if due_at <= now})
+            except Unavailable as error:
+                log.warning("dispatcher.waiting", reason=error.detail)
+                await asyncio.sleep(1)
+            await self._sleep(until=min([looked + LOOK_EVERY, *self._due.values()]))
+
+    async def drain(self, grace: timedelta) -> None:
+        """Claims nothing more, lets attempts end within `grace`, then breaks off the rest, which are due again."""
+        self._claiming = False
+        self._wake.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        for attempt in self._attempts.values():
+            attempt.stop(BrokenOff())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
+
+    def abandon(self) -> None:
+        """Ends all calls at once: the lease is over, and another node may begin them again."""
+        for attempt in self._attempts.values():
+            attempt.stop(BrokenOff(reason="this node's lease is over"))
+
+    def cancel(self, run_ids: Iterable[str]) -> None:
+        """Ends the calls of cancelled runs, where they are this node's."""
+        for run_id in run_ids:
+            if attempt := self._attempts.get(run_id):
+                attempt.stop(Cancelled())
+
+    async def _sleep(self, until: datetime) -> None:
+        seconds = (until - self._database.now()).total_seconds()
+        if seconds > 0 and not self._wake.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self, names: Iterable[str]) -> None:
+        """Learns when the next run of each of these targets is due."""
+        async with self._database.read() as connection:
+            due = await next_due(connection, list(names))
+        for name in names:
+            self._due.pop(name, None)
+        self._due.update(due)
+
+    async def _claim_all(self, names: set[str]) -> None:
+        snapshot = self._current.snapshot
+        wanted = names.intersection(snapshot.local_targets)
+        wanted -= snapshot.held(wanted, self._database.now())
+        for name in names:
+            self._due.pop(name, None)
+        results = await asyncio.gather(*(self._claim(name) for name in sorted(wanted)))
+        if unsaturated := [name for name, saturated in zip(sorted(wanted), results, strict=True) if not saturated]:
+            await self._look_ahead(unsaturated)
+
+    async def _look_ahead(self, names: list[str]) -> None:
+        """When to come back to targets that had fewer due runs than slots; what is due by then is somebody else's."""
+        await self._look(names)
+        now = self._database.now()
+        for name in names:
+            if (due_at := self._due.get(name)) and due_at <= now:
+                self._due[name] = now + LOOK_EVERY
+
+    async def _claim(self, name: str) -> bool:
+        """Claims and starts what is due; whether the target, or this node, has no slot left."""
+        target = self._current.snapshot.targets[name]
+        slots = min(self._slots - len(self._attempts), target.settings.limit)
+        if slots <= 0 or not self._lease.is_valid:
+            return True
+        executing = frozenset(run_id for run_id, attempt in self._attempts.items() if attempt.run.target == name)
+        wanted = Claim(
+            node_id=self._lease.node.id,
+            target=name,
+            limit=target.settings.limit,
+            slots=slots,
+            executing=executing,
+        )
+        claimed = await self._database.commit(claim, wanted)
+        for run in claimed:
+            self._start(run)
+        return len(claimed) >= slots
+
+    def _start(self, run: ClaimedRun) -> None:
+        attempt = Attempt(run, self._current.snapshot.targets[run.target])
+        self._attempts[run.id] = attempt
+        task = asyncio.create_task(self._carry_out(attempt), name=f"run {run.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, attempt: Attempt) -> None:
+        run = attempt.run
+        try:
+            outcome = await attempt.perform(self._database)
+            await self._settle(attempt, outcome)
+        finally:
+            del self._attempts[run.id]
+            self.wake([run.target])
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        run, snapshot = attempt.run, self._current.snapshot
+        settings = snapshot.targets[run.target].settings
+        attempted = Attempted(
+            run=run,
+            outcome=outcome,
+            log=attempt.log_tail,
+            node=self._lease.node.name,
+            finished_at=self._database.now(),
+            retry=settings.retry,
+            breaker=settings.breaker,
+            repeat_lost=settings.on_lost == "repeat",
+            limits=snapshot.limits,
+            announce=announcement(snapshot, attempt.log_tail),
+        )
+        while self._lease.is_valid:
+            try:
+                ended = await self._database.commit(settle_attempts, attempted)
+            except Unavailable:
+                await asyncio.sleep(SETTLE_AGAIN_AFTER)
+                continue
+            self._report(attempt, outcome, ended.state if ended else None)
+            return
+
+    def _report(self, attempt: Attempt, outcome: Outcome, state: str | None) -> None:
+        run = attempt.run
+        fields = {"run_id": run.id, "target": run.target, "attempt": run.attempt, "reason": outcome.reason}
+        if state is None:
+            log.warning("attempt.fenced", **fields)
+        elif state == "succeeded":
+            log.debug("run.succeeded", **fields)
+        else:
+            log.info("run.not_succeeded", state=state, **fields)

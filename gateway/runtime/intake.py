@@ -1,0 +1,119 @@
+"""Intake: the only door in. What it returns is committed; what it raises was not."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.core import strict_json
+from gateway.core.errors import NotFound, TemplateError, Unmappable
+from gateway.core.event import Event
+from gateway.core.ids import new_id
+from gateway.core.once import Until
+from gateway.core.plan import Plan, plan, render_lane
+from gateway.core.request import Decision, Priority, Request
+from gateway.core.run import State
+from gateway.core.template import clock
+from gateway.runtime.snapshot import Current
+from gateway.store.accept import Acceptance, Accepted, accept
+from gateway.store.control import (
+    Cancellation,
+    Pause,
+    Repetition,
+    cancel_runs,
+    pause_targets,
+    repeat_runs,
+    resume_targets,
+)
+from gateway.store.database import Database
+
+Wake = Callable[[Iterable[str]], None]
+"""Tells the dispatcher which targets may have something to do."""
+
+
+class Intake:
+    """All methods raise `Unavailable` where the database cannot commit now."""
+
+    def __init__(self, database: Database, current: Current, wake: Wake) -> None:
+        self._database = database
+        self._current = current
+        self._wake = wake
+
+    async def accept(self, events: Sequence[Event]) -> list[Accepted]:
+        """Plans events and commits them together with what follows from them."""
+        snapshot = self._current.snapshot
+        now = self._database.now()
+        acceptances = tuple(
+            Acceptance(event, plan(event, snapshot.listeners(event.source), snapshot.lanes, now), snapshot.limits)
+            for event in events
+        )
+        accepted = await self._database.commit(accept, acceptances)
+        if targets := {request.target for acceptance in acceptances for request in acceptance.plan.requests}:
+            self._wake(targets)
+        return accepted
+
+    async def run(self, target: str, *, payload: Any, key: str | None, due_at: datetime | None, by: str) -> Decision:
+        """Requests a target by hand. Raises `NotFound` for a target that this configuration does not know."""
+        snapshot = self._current.snapshot
+        if target not in snapshot.targets:
+            raise NotFound(f"there is no target {target!r}")
+        event = self._manual(target, payload, by)
+        request = Request(
+            target=target,
+            payload=strict_json.dump(payload),
+            key=key,
+            until=None if key is None else Until.STARTED,
+            due_at=due_at,
+            priority=Priority.HIGH,
+            lane=self._lane(target, event, payload),
+            requested_by=by,
+        )
+        listening = plan(event, snapshot.listeners(event.source), snapshot.lanes, event.received_at)
+        acceptance = Acceptance(event, Plan((request, *listening.steps)), snapshot.limits)
+        accepted = await self._database.commit(accept, (acceptance,))
+        self._wake({request.target for request in acceptance.plan.requests})
+        return accepted[0].decisions[0]
+
+    def _manual(self, target: str, payload: Any, by: str) -> Event:
+        now = self._database.now()
+        data = {"target": target, "payload": payload, "requested_by": by}
+        return Event(
+            id=new_id(),
+            source="api",
+            type="gateway.manual",
+            subject=target,
+            time=now,
+            received_at=now,
+            data=data,
+            body=strict_json.dump(data),
+        )
+
+    def _lane(self, target: str, event: Event, payload: Any) -> str | None:
+        context = {"event": event.context(), "now": clock(event.received_at)}
+        try:
+            return render_lane(self._current.snapshot.lanes.get(target), context, payload)
+        except TemplateError as error:
+            raise Unmappable(f"per_key.key of target {target!r}: {error}") from error
+
+    async def retry(self, run_id: str, *, by: str) -> Decision:
+        """Runs a finished run again, as a new one. Raises `NotFound`, and `Conflict` while it is not finished."""
+        limits = self._current.snapshot.limits
+        repetition = Repetition(run_id=run_id, requested_by=by, new_run_id=new_id(), limits=limits)
+        decision = await self._database.commit(repeat_runs, repetition)
+        self._wake(self._current.snapshot.targets)
+        return decision
+
+    async def cancel(self, run_id: str, *, by: str, reason: str | None) -> State:
+        """Cancels a run; one in progress ends soon after. Raises `NotFound`, and `Conflict` for a finished one."""
+        why = f"cancelled by {by}" + (f": {reason}" if reason else "")
+        limits = self._current.snapshot.limits
+        state = await self._database.commit(cancel_runs, Cancellation(run_id=run_id, reason=why, limits=limits))
+        self._wake(self._current.snapshot.targets)
+        return state
+
+    async def pause(self, target: str, *, by: str, reason: str | None, lasting: timedelta | None) -> datetime | None:
+        """Stops the calls of a target; returns when they go on by themselves, if they do."""
+        return await self._database.commit(pause_targets, Pause(target=target, by=by, reason=reason, lasting=lasting))
+
+    async def resume(self, target: str) -> None:
+        await self._database.commit(resume_targets, target)
+        self._wake([target])

@@ -1,0 +1,91 @@
+"""Housekeeping: runs of dead nodes are given back, cancelled calls are ended, old rows are pruned."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from gateway.core.errors import Unavailable
+from gateway.core.outcome import Lost
+from gateway.core.retry import Retry
+from gateway.runtime.chain import announcement
+from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.snapshot import Current
+from gateway.store.claim import ClaimedRun
+from gateway.store.database import Database
+from gateway.store.faults import Fault, classify
+from gateway.store.leases import cancelled_runs, lost_runs
+from gateway.store.prune import BATCH, Cutoff, prune
+from gateway.store.settle import Attempted, settle_attempts
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY = 1.0
+PRUNE_EVERY = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """For how long finished things are kept."""
+
+    events: timedelta
+    runs: timedelta
+
+
+class Janitor:
+    """Looks every second for what nobody else would notice."""
+
+    def __init__(self, database: Database, current: Current, dispatcher: Dispatcher, keep: Keep) -> None:
+        self._database = database
+        self._current = current
+        self._dispatcher = dispatcher
+        self._keep = keep
+
+    async def run(self) -> None:
+        """Goes on for ever; a database that is away is waited for."""
+        loop = asyncio.get_running_loop()
+        pruned = loop.time()
+        while True:
+            try:
+                await self.recover()
+                self._dispatcher.cancel(await cancelled_runs(self._database, self._dispatcher.node_id))
+                if loop.time() >= pruned + PRUNE_EVERY:
+                    pruned = loop.time()
+                    await self.prune()
+            except Exception as error:
+                if not isinstance(error, Unavailable) and classify(error) is Fault.REQUEST:
+                    raise
+                log.warning("janitor.waiting", error=str(error).splitlines()[0:1])
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def recover(self) -> None:
+        """Makes the runs of nodes without a lease due again."""
+        for run in await lost_runs(self._database):
+            await self._recover(run)
+
+    async def _recover(self, run: ClaimedRun) -> None:
+        snapshot = self._current.snapshot
+        target = snapshot.targets.get(run.target)
+        attempted = Attempted(
+            run=run,
+            outcome=Lost(),
+            node=run.node_id,
+            finished_at=self._database.now(),
+            retry=target.settings.retry if target else Retry(),
+            repeat_lost=target is None or target.settings.on_lost == "repeat",
+            limits=snapshot.limits,
+            announce=announcement(snapshot, ""),
+        )
+        ended = await self._database.commit(settle_attempts, attempted)
+        if ended:
+            log.warning("run.lost", run_id=run.id, target=run.target, attempt=run.attempt, state=ended.state)
+            self._dispatcher.wake([run.target])
+
+    async def prune(self) -> None:
+        """Deletes what is older than `retention` says, batch by batch, between which others commit."""
+        now = self._database.now()
+        cutoff = Cutoff(events_before=now - self._keep.events, runs_before=now - self._keep.runs)
+        deleted = BATCH
+        while deleted >= BATCH:
+            deleted = await self._database.commit(prune, cutoff)

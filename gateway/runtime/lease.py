@@ -1,0 +1,102 @@
+"""This node's lease: the time-limited right to carry out its runs.
+
+The node trusts its lease only as long as its own monotonic clock says so, counted from before it asked: so it has
+broken off its calls before any other node may take its runs.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from gateway import __version__
+from gateway.core.errors import Unavailable
+from gateway.core.ids import new_id
+from gateway.runtime.snapshot import Snapshot
+from gateway.store.database import Database
+from gateway.store.faults import Fault, classify
+from gateway.store.leases import Node, register, renew, retire
+
+log = structlog.get_logger(__name__)
+
+MARGIN = 0.2  # of the lease, kept for breaking off
+
+
+class Lease:
+    """Acquired once at start, kept by `keep`; when it is lost, the node goes on under a new identity."""
+
+    def __init__(self, database: Database, snapshot: Snapshot, length: timedelta) -> None:
+        self._database = database
+        self._length = length
+        self._trusted_until = 0.0
+        self._lost: list[Callable[[], None]] = []
+        self.node = Node(
+            id=new_id(),
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            version=__version__,
+            config_hash=snapshot.hash,
+            labels=snapshot.labels,
+            targets=snapshot.local_targets,
+        )
+
+    @property
+    def is_valid(self) -> bool:
+        """On SQLite the owner of the file needs nobody's leave."""
+        return self._database.is_sqlite or time.monotonic() < self._trusted_until
+
+    def on_lost(self, act: Callable[[], None]) -> None:
+        """Has something done as soon as the lease cannot be trusted any more."""
+        self._lost.append(act)
+
+    async def acquire(self) -> None:
+        asked = time.monotonic()
+        await register(self._database, self.node, self._length)
+        self._trust_from(asked)
+
+    async def keep(self) -> None:
+        """Renews the lease three times in its length, for ever."""
+        seconds = self._length.total_seconds()
+        while True:
+            await asyncio.sleep(seconds / 3)
+            try:
+                async with asyncio.timeout(seconds / 3):
+                    await self._renew()
+                    await self._database.follow_clock()
+            except Exception as error:
+                if classify(error) is Fault.REQUEST and not isinstance(error, Unavailable):
+                    raise
+                log.warning("lease.not_renewed", node=self.node.name, error=str(error).splitlines()[0:1])
+            if not self.is_valid:
+                self._lose()
+
+    async def give_back(self) -> None:
+        """Lets the lease go; what this node still had is lost at once."""
+        await retire(self._database, self.node.id)
+
+    async def _renew(self) -> None:
+        asked = time.monotonic()
+        if not self.is_valid:
+            self._lose()
+        elif await renew(self._database, self.node.id, self._length):
+            self._trust_from(asked)
+            return
+        else:
+            self._lose()
+        self.node = replace(self.node, id=new_id())
+        await self.acquire()
+        log.info("lease.acquired_anew", node=self.node.name)
+
+    def _trust_from(self, asked: float) -> None:
+        self._trusted_until = asked + self._length.total_seconds() * (1 - MARGIN)
+
+    def _lose(self) -> None:
+        if self._trusted_until:
+            log.error("lease.lost", node=self.node.name)
+            self._trusted_until = 0.0
+            for act in self._lost:
+                act()

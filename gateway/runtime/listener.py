@@ -1,0 +1,36 @@
+"""Hears at once what other nodes commit, where the database can tell; otherwise looking once a second has to do."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import orjson
+import structlog
+
+from gateway.store.database import Database
+from gateway.store.faults import Fault, classify
+
+log = structlog.get_logger(__name__)
+
+AGAIN_AFTER = 1.0
+
+
+async def listen(
+    database: Database, wake: Callable[[Iterable[str]], None], cancel: Callable[[Iterable[str]], None]
+) -> None:
+    """Passes on announcements, for ever; a lost connection is made anew."""
+
+    def heard(announcement: str) -> None:
+        message = orjson.loads(announcement or "[]")
+        if isinstance(message, list):
+            wake(message)
+        else:
+            cancel([message["cancel"]])
+
+    while database.announces:
+        try:
+            await database.listen(heard)
+        except Exception as error:
+            if classify(error) is Fault.REQUEST:
+                raise
+        log.warning("listener.reconnecting")
+        await asyncio.sleep(AGAIN_AFTER)

@@ -1,0 +1,77 @@
+"""The configuration in force: immutable, so that a reload is a swap and nobody sees half of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from gateway.core.plan import Lanes
+from gateway.core.trigger import Trigger
+from gateway.core.window import Window
+from gateway.sources.webhook import WebhookSource
+from gateway.store.lanes import LaneLimit, LaneLimits
+from gateway.targets.base import Target
+
+Listeners = tuple[tuple[str, Trigger], ...]
+"""Triggers by name, in the order of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What all loops look at; each takes it anew for every thing it does."""
+
+    hash: str
+    sources: Mapping[str, WebhookSource]
+    triggers: Mapping[str, Trigger]
+    targets: Mapping[str, Target]
+    windows: Mapping[str, Window]
+    labels: tuple[str, ...] = ()
+
+    @cached_property
+    def hooks(self) -> Mapping[str, WebhookSource]:
+        """The webhook sources by their paths."""
+        return {source.path: source for source in self.sources.values()}
+
+    @cached_property
+    def _listeners(self) -> dict[str, Listeners]:
+        names = {match.listens_to for trigger in self.triggers.values() for match in trigger.on}
+        return {name: tuple(pair for pair in self.triggers.items() if pair[1].listens_to(name)) for name in names}
+
+    def listeners(self, source: str) -> Listeners:
+        """The triggers that look at the events of a source."""
+        return self._listeners.get(source, ())
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        settings = {name: target.settings for name, target in self.targets.items()}
+        return {name: one.per_key.key for name, one in settings.items() if one.per_key}
+
+    @cached_property
+    def limits(self) -> LaneLimits:
+        settings = {name: target.settings for name, target in self.targets.items()}
+        return {
+            name: LaneLimit(one.per_key.concurrency, one.per_key.ordered)
+            for name, one in settings.items()
+            if one.per_key
+        }
+
+    @cached_property
+    def local_targets(self) -> tuple[str, ...]:
+        """The targets whose runs may be carried out on this node."""
+        return tuple(
+            name
+            for name, target in self.targets.items()
+            if not target.settings.nodes or set(target.settings.nodes) & set(self.labels)
+        )
+
+    def held(self, names: Iterable[str], now: datetime) -> set[str]:
+        """Those targets that a window holds back at this moment."""
+        held = ((name, self.targets[name].settings.hold) for name in names)
+        return {name for name, window in held if window is not None and self.windows[window].is_open(now)}
+
+
+class Current:
+    """The one place that changes when a configuration is swapped."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot

@@ -1,0 +1,155 @@
+"""Claim: due runs of a target become this node's, as many as there are free slots; one transaction.
+
+The target's row is locked first. It says whether the target is paused or its breaker open, and whoever holds it is the
+only one who counts the running runs and adds to them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.request import Priority
+from gateway.core.run import Move, State, after
+from gateway.store.clock import database_now
+from gateway.store.schema import is_claimable, is_running, nodes, runs, targets
+from gateway.store.writer import Work
+
+_CLAIMED = after(State.QUEUED, Move.CLAIM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a node asks for: so many runs of a target that allows `limit` at once over all nodes.
+
+    `executing` are the runs of the target that the node knows of; others that the table calls its own were claimed by a
+    commit of unknown fate, were never called, and are handed out again.
+    """
+
+    node_id: str
+    target: str
+    limit: int
+    slots: int
+    executing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRun:
+    """A run that is this node's to carry out. Payload and events are frozen from here on."""
+
+    id: str
+    target: str
+    trigger: str | None
+    schedule: str | None
+    key: str | None
+    lane: str | None
+    payload: bytes
+    attempt: int
+    failures: int
+    losses: int
+    created_at: datetime
+    due_at: datetime
+    started_at: datetime
+    attempt_started_at: datetime
+    node_id: str
+    event_id: str | None
+    events: int
+    origin_event_id: str | None
+    depth: int
+    requested_by: str | None
+    retried_from: str | None
+
+
+_COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
+
+
+async def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
+    """For each claim the runs that became the node's, in the order in which they shall start."""
+    return [await _claim(work, wanted) for wanted in claims]
+
+
+async def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
+    if not await _holds_lease(work.connection, wanted.node_id):
+        return []
+    orphans = await _never_called(work.connection, wanted) if work.repeated else []
+    free = min(wanted.slots, await _free(work, wanted)) - len(orphans)
+    if free <= 0:
+        return orphans
+    values = {
+        "state": _CLAIMED,
+        "claimable": False,
+        "node_id": wanted.node_id,
+        "attempt": runs.c.attempt + 1,
+        "started_at": func.coalesce(runs.c.started_at, bindparam("now", work.now, runs.c.started_at.type)),
+        "attempt_started_at": work.now,
+    }
+    # the conditions stand outside as well: PostgreSQL checks only those again when a row changed while it waited
+    due = is_claimable & (runs.c.due_at <= work.now)
+    chosen = runs.c.id.in_(_first_due(wanted.target, work.now, free))
+    rows = await work.connection.execute(update(runs).where(chosen, due).values(values).returning(*_COLUMNS))
+    claimed = [ClaimedRun(**row._mapping) for row in rows]  # noqa: SLF001 - the documented name
+    return orphans + sorted(claimed, key=lambda run: (run.due_at, run.id))
+
+
+def _first_due(target: str, now: datetime, free: int) -> Any:
+    """The ids that go first; a range of the claim index for each priority, as one over both would not end at `now`."""
+    candidates = [
+        select(runs.c.id, runs.c.priority, runs.c.due_at)
+        .where(is_claimable, runs.c.target == target, runs.c.priority == priority, runs.c.due_at <= now)
+        .order_by(runs.c.due_at, runs.c.id)
+        .limit(free)
+        .subquery()
+        for priority in Priority
+    ]
+    due = union_all(*(select(candidate) for candidate in candidates)).subquery()
+    return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(free).scalar_subquery()
+
+
+async def _free(work: Work, wanted: Claim) -> int:
+    """How many more runs of the target may start, over all nodes; takes the lock that makes this true."""
+    locked = select(targets).where(targets.c.name == wanted.target).with_for_update()
+    target = (await work.connection.execute(locked)).one_or_none()
+    if target is None or _is_paused(target, work.now):
+        return 0
+    running = await work.connection.scalar(
+        select(func.count()).select_from(runs).where(is_running, runs.c.target == wanted.target)
+    )
+    limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
+    return limit - (running or 0)
+
+
+def _is_paused(target: Any, now: datetime) -> bool:
+    return target.paused and (target.paused_until is None or now < target.paused_until)
+
+
+async def _holds_lease(connection: AsyncConnection, node_id: str) -> bool:
+    lasting = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
+    return await connection.scalar(select(nodes.c.id).where(nodes.c.id == node_id, lasting)) is not None
+
+
+async def _never_called(connection: AsyncConnection, wanted: Claim) -> list[ClaimedRun]:
+    mine = is_running & (runs.c.target == wanted.target) & (runs.c.node_id == wanted.node_id)
+    rows = await connection.execute(select(*_COLUMNS).where(mine).order_by(runs.c.due_at, runs.c.id))
+    return [ClaimedRun(**row._mapping) for row in rows if row.id not in wanted.executing]  # noqa: SLF001
+
+
+async def next_due(connection: AsyncConnection, names: Sequence[str]) -> dict[str, datetime]:
+    """For each of these targets that has runs to start, and is not paused for good: when it can start the next."""
+    first_due = [
+        select(func.min(runs.c.due_at))
+        .where(is_claimable, runs.c.target == targets.c.name, runs.c.priority == priority)
+        .scalar_subquery()
+        for priority in Priority
+    ]
+    paused_for_good = targets.c.paused & targets.c.paused_until.is_(None)
+    query = select(targets, *first_due).where(targets.c.name.in_(names), ~paused_for_good)
+    due = {}
+    for row in await connection.execute(query):
+        run_due = [instant for instant in row[-len(first_due) :] if instant is not None]
+        allowed = [instant for instant in (row.paused_until if row.paused else None, row.open_until) if instant]
+        if run_due:
+            due[row.name] = max([min(run_due), *allowed])
+    return due

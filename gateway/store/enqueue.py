@@ -1,0 +1,256 @@
+"""The enqueue-once table at work: requests meet the runs that hold their keys, all in one transaction.
+
+`Enqueuing` is what one transaction knows: it locks the keys and their holders, lets the requests meet them one by one
+in memory, and then writes what came of it, a statement per kind of row.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, tuple_, update
+
+from gateway.core.once import Held, Verdict, debounced_due, decide
+from gateway.core.request import Decision, Priority, Request, Verb
+from gateway.core.run import Move, State, after
+from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
+from gateway.store.schema import keys, run_events, runs
+from gateway.store.takeover import take_over
+from gateway.store.writer import Work
+
+Key = tuple[str, str]
+"""Target and key."""
+
+_HOLDER_COLUMNS = (
+    *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
+    *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.event_id, runs.c.events),
+    *(runs.c.size, runs.c.superseded_by, runs.c.finished_at, runs.c.reason),
+)
+_MERGED = ("payload", "due_at", "priority", "events", "size")
+_SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cargo:
+    """The events a request brings, oldest first, with the size of their bodies, and where their chain began."""
+
+    event_ids: tuple[str, ...]
+    size: int
+    origin_event_id: str | None
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class _Hold:
+    run_id: str
+    held_until: datetime | None
+    is_new: bool
+    changed: bool = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "held_until": self.held_until}
+
+
+@dataclass(slots=True)
+class Enqueuing:
+    """One transaction's view of keys and runs."""
+
+    work: Work
+    limits: dict[str, LaneLimit] = field(default_factory=dict)
+    linked: set[tuple[str, str]] = field(default_factory=set)
+    """Runs with events that they have merged before; only a repetition can bring such an event again."""
+    _holds: dict[Key, _Hold] = field(default_factory=dict)
+    _runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _new: list[dict[str, Any]] = field(default_factory=list)
+    _merged: set[str] = field(default_factory=set)
+    _superseded: dict[str, str] = field(default_factory=dict)
+    _links: set[tuple[str, str]] = field(default_factory=set)
+    _lanes: set[Lane] = field(default_factory=set)
+
+    async def lock(self, requests: Sequence[Request]) -> None:
+        """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
+        await lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
+        wanted = sorted({_key(request) for request in requests if request.until is not None})
+        if not wanted:
+            return
+        held = select(keys).where(tuple_(keys.c.target, keys.c.key).in_(wanted))
+        rows = await self.work.connection.execute(held.order_by(keys.c.target, keys.c.key).with_for_update())
+        self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
+        await self._lock_holders()
+
+    def holder_of(self, request: Request) -> str | None:
+        """The run that holds a request's key, once locked."""
+        hold = self._holds.get(_key(request)) if request.until is not None else None
+        return hold.run_id if hold else None
+
+    async def _lock_holders(self) -> None:
+        if holders := sorted({hold.run_id for hold in self._holds.values()}):
+            locked = select(*_HOLDER_COLUMNS).where(runs.c.id.in_(holders)).order_by(runs.c.id).with_for_update()
+            rows = await self.work.connection.execute(locked)
+            self._runs = {row.id: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
+
+    def enqueue(self, request: Request, cargo: Cargo) -> Decision:
+        """What becomes of a request, by the table; `lock` must have seen it."""
+        holder = self._runs.get(self.holder_of(request) or "")
+        held = _held(holder) if holder else None
+        match decide(held, request.until, self.work.now, cargo.size, len(cargo.event_ids)), holder:
+            case Verdict.MERGE, dict():
+                return self._merge(request, cargo, holder)
+            case Verdict.DUPLICATE, dict():
+                return _decision(request, Verb.DUPLICATE, holder["id"], _held_by(request, holder))
+            case Verdict.BEHIND, dict():
+                return self._start(request, cargo, behind=holder)
+            case Verdict.SUPERSEDE, dict():
+                return self._supersede(request, cargo, holder)
+            case _:
+                return self._start(request, cargo)
+
+    def _start(self, request: Request, cargo: Cargo, behind: dict[str, Any] | None = None) -> Decision:
+        self._add(_new_run(request, cargo, self.work.now, behind["id"] if behind else None), request, cargo)
+        reason = f"{_held_by(request, behind)}; goes behind it" if behind else None
+        return _decision(request, Verb.ENQUEUED, request.run_id, reason)
+
+    def _supersede(self, request: Request, cargo: Cargo, older: dict[str, Any]) -> Decision:
+        run = _new_run(request, cargo, self.work.now, None)
+        run["not_before"] = older["due_at"]
+        run["due_at"] = max(run["due_at"], older["due_at"])
+        run["events"] += older["events"]
+        run["size"] += older["size"]
+        older["state"] = after(State(older["state"]), Move.SUPERSEDE)
+        older["claimable"] = False
+        older["superseded_by"] = run["id"]
+        older["finished_at"] = self.work.now
+        older["reason"] = f"superseded by run {run['id']}, which takes over its events"
+        self._superseded[older["id"]] = run["id"]
+        self._touch_lane(older)
+        self._add(run, request, cargo)
+        return _decision(request, Verb.ENQUEUED, run["id"], f"takes over from run {older['id']}, which was retrying")
+
+    def _add(self, run: dict[str, Any], request: Request, cargo: Cargo) -> None:
+        self._new.append(run)
+        self._runs[run["id"]] = run
+        self._links.update((run["id"], event_id) for event_id in cargo.event_ids[1:])
+        self._touch_lane(run)
+        if request.until is None:
+            return
+        held_until = self.work.now + request.until if isinstance(request.until, timedelta) else None
+        hold = self._holds.setdefault(_key(request), _Hold(run["id"], held_until, is_new=True))
+        hold.run_id, hold.held_until, hold.changed = run["id"], held_until, True
+
+    def _merge(self, request: Request, cargo: Cargo, run: dict[str, Any]) -> Decision:
+        links = {(run["id"], event_id) for event_id in cargo.event_ids if event_id != run["event_id"]}
+        links -= self._links | self.linked
+        if links:
+            run["events"] += len(links)
+            run["size"] += cargo.size
+        run["payload"] = request.payload
+        run["priority"] = min(run["priority"], request.priority)
+        run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
+        self._links |= links
+        self._merged.add(run["id"])
+        self._touch_lane(run)
+        return _decision(request, Verb.MERGED, run["id"], _held_by(request, run))
+
+    def _touch_lane(self, run: dict[str, Any]) -> None:
+        if run["lane"] is not None:
+            self._lanes.add((run["target"], run["lane"]))
+
+    async def write(self) -> None:
+        """Writes everything that was decided."""
+        await self._execute(insert(runs), self._new)
+        new = {run["id"] for run in self._new}
+        await self._update(_MERGED, self._merged - new)
+        await self._update(_SUPERSEDED, self._superseded.keys() - new)
+        links = [{"run_id": run_id, "event_id": event_id} for run_id, event_id in sorted(self._links)]
+        await self._execute(insert(run_events), links)
+        for older, newer in self._superseded.items():
+            await take_over(self.work.connection, older, newer)
+        await self._write_holds()
+        await reseat(self.work.connection, self._lanes, self.limits, self.work.now)
+
+    async def _write_holds(self) -> None:
+        changed = [(key, self._holds[key]) for key in sorted(self._holds) if self._holds[key].changed]
+        fresh = [{"target": key[0], "key": key[1], **hold.values} for key, hold in changed if hold.is_new]
+        taken = [{"of_target": key[0], "of_key": key[1], **hold.values} for key, hold in changed if not hold.is_new]
+        same = (keys.c.target == bindparam("of_target")) & (keys.c.key == bindparam("of_key"))
+        await self._execute(insert(keys), fresh)
+        await self._execute(update(keys).where(same), taken)
+
+    async def _update(self, columns: Sequence[str], run_ids: Iterable[str]) -> None:
+        values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+        changes = [
+            {"run": run_id, **{f"new_{column}": self._runs[run_id][column] for column in columns}}
+            for run_id in sorted(run_ids)
+        ]
+        await self._execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
+
+    async def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            await self.work.connection.execute(statement, rows)
+
+
+def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) -> dict[str, Any]:
+    return {
+        "id": request.run_id,
+        "state": State.QUEUED,
+        "target": request.target,
+        "trigger": request.trigger,
+        "schedule": request.schedule,
+        "key": request.key,
+        "lane": request.lane,
+        "payload": request.payload,
+        "priority": request.priority,
+        "claimable": behind is None and request.lane is None,
+        "behind": behind,
+        "created_at": now,
+        "due_at": _first_due(request, now),
+        "not_before": None,
+        "cancelling": False,
+        "event_id": next(iter(cargo.event_ids), None),
+        "events": len(cargo.event_ids),
+        "size": cargo.size,
+        "origin_event_id": cargo.origin_event_id,
+        "depth": cargo.depth,
+        "requested_by": request.requested_by,
+        "retried_from": request.retried_from,
+    }
+
+
+def _first_due(request: Request, now: datetime) -> datetime:
+    if request.debounce is not None:
+        return debounced_due(now, request.debounce, now, request.max_wait)
+    return request.due_at or now
+
+
+def _merged_due(request: Request, run: dict[str, Any], now: datetime) -> datetime:
+    """Only a debounce moves a due time; who asks by hand does not wait for somebody else's silence."""
+    due_at: datetime = run["due_at"]
+    if request.debounce is not None:
+        return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
+    return min(due_at, request.due_at or now) if request.priority is Priority.HIGH else due_at
+
+
+def _held(run: dict[str, Any]) -> Held:
+    return Held(
+        run_id=run["id"],
+        state=State(run["state"]),
+        created_at=run["created_at"],
+        cancelling=run["cancelling"],
+        events=run["events"],
+        size=run["size"],
+    )
+
+
+def _key(request: Request) -> Key:
+    return request.target, request.key or ""
+
+
+def _held_by(request: Request, run: dict[str, Any]) -> str:
+    doing = "waits to be started" if run["state"] == State.QUEUED else f"is {run['state']}"
+    return f"key {request.key!r} is held by run {run['id']}, which {doing}"
+
+
+def _decision(request: Request, verb: Verb, run_id: str, reason: str | None) -> Decision:
+    return Decision(trigger=request.trigger, decision=verb, reason=reason, run_id=run_id)

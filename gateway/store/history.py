@@ -1,0 +1,225 @@
+"""What can be looked at: events, runs, targets; reads only, and never in the way of a commit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Select, Table, func, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.run import CLAIMABLE, State
+from gateway.store.database import Database
+from gateway.store.schema import attempts, events, is_running, run_events, runs, targets
+
+Fragment = orjson.Fragment
+"""JSON text that goes out as it was stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs; what is `None` does not matter."""
+
+    state: str | None = None
+    target: str | None = None
+    trigger: str | None = None
+    schedule: str | None = None
+    key: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events; what is `None` does not matter."""
+
+    source: str | None = None
+    type: str | None = None
+    decision: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Newest first; `next` is where the following page begins, if there is one."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+async def list_runs(database: Database, wanted: RunFilter, limit: int, before: str | None = None) -> Page:
+    """Runs, newest first, beginning before the run with the id `before`."""
+    names = ("state", "target", "trigger", "schedule", "key")
+    conditions = [runs.c[name] == value for name in names if (value := getattr(wanted, name)) is not None]
+    conditions += _within(runs.c.created_at, wanted.since, wanted.until)
+    async with database.read() as connection:
+        rows = await _page(connection, runs, conditions, limit, before)
+        waits = await _waiting(connection, rows, database.now())
+    return Page(
+        [_run(row, waits.get(row.id)) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+    )
+
+
+async def list_events(database: Database, wanted: EventFilter, limit: int, before: str | None = None) -> Page:
+    """Events, newest first, beginning before the event with the id `before`."""
+    conditions = [
+        events.c[name] == value for name in ("source", "type") if (value := getattr(wanted, name)) is not None
+    ]
+    conditions += _within(events.c.received_at, wanted.since, wanted.until)
+    if wanted.decision is not None:
+        conditions.append(events.c.verbs.contains(wanted.decision, autoescape=True))
+    async with database.read() as connection:
+        rows = await _page(connection, events, conditions, limit, before)
+    return Page([_event(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None)
+
+
+async def find_run(database: Database, run_id: str) -> dict[str, Any] | None:
+    """A run with its event ids and attempts."""
+    async with database.read() as connection:
+        row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
+        if row is None:
+            return None
+        waits = await _waiting(connection, [row], database.now())
+        ids = await connection.scalars(_event_ids(run_id))
+        tried = await connection.execute(
+            select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)
+        )
+        return {
+            **_run(row, waits.get(row.id)),
+            "event_ids": list(ids.all()),
+            "attempts": [
+                {column.name: attempt[i] for i, column in enumerate(attempts.c) if column.name != "run_id"}
+                for attempt in tried
+            ],
+        }
+
+
+async def find_event(database: Database, event_id: str) -> dict[str, Any] | None:
+    async with database.read() as connection:
+        row = (await connection.execute(select(events).where(events.c.id == event_id))).one_or_none()
+        return None if row is None else _event(row)
+
+
+async def events_of(database: Database, run_id: str, *, latest_only: bool) -> list[dict[str, Any]]:
+    """What templates see of a run's events, oldest first; parsed."""
+    async with database.read() as connection:
+        wanted = (
+            select(events).where(events.c.id.in_(_event_ids(run_id).scalar_subquery())).order_by(events.c.id.desc())
+        )
+        rows = (await connection.execute(wanted.limit(1) if latest_only else wanted)).all()
+    return [_context(row) for row in reversed(rows)]
+
+
+async def list_targets(database: Database, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """What the store knows of targets: pause, breaker, runs in progress and waiting."""
+    running = select(func.count()).select_from(runs).where(is_running, runs.c.target == targets.c.name)
+    waiting = (
+        select(func.count()).select_from(runs).where(runs.c.state.in_([*CLAIMABLE]), runs.c.target == targets.c.name)
+    )
+    query = select(targets, running.scalar_subquery().label("running"), waiting.scalar_subquery().label("waiting"))
+    if names is not None:
+        query = query.where(targets.c.name.in_(list(names)))
+    async with database.read() as connection:
+        rows = await connection.execute(query.order_by(targets.c.name))
+        return [_target(row, database.now()) for row in rows]
+
+
+async def _page(
+    connection: AsyncConnection, table: Table, conditions: list[ColumnElement[bool]], limit: int, before: str | None
+) -> list[Any]:
+    if before is not None:
+        conditions = [*conditions, table.c.id < before]
+    query: Select[Any] = select(table).where(*conditions).order_by(table.c.id.desc()).limit(limit + 1)
+    return list((await connection.execute(query)).all())
+
+
+def _within(column: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    bounds = [] if since is None else [column >= since]
+    return bounds if until is None else [*bounds, column < until]
+
+
+def _event_ids(run_id: str) -> Any:
+    first = select(runs.c.event_id).where(runs.c.id == run_id, runs.c.event_id.is_not(None))
+    merged = select(run_events.c.event_id).where(run_events.c.run_id == run_id)
+    both = union(first, merged).subquery()
+    return select(both.c.event_id).order_by(both.c.event_id)
+
+
+_RUN_FIELDS = (
+    *("id", "state", "target", "trigger", "schedule", "key", "created_at", "due_at", "started_at", "finished_at"),
+    *("attempt", "events", "reason", "requested_by", "retried_from", "superseded_by", "origin_event_id"),
+)
+
+
+def _run(row: Any, waiting_for: str | None) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in _RUN_FIELDS},
+        "payload": Fragment(row.payload),
+        "output": None if row.output is None else Fragment(row.output),
+        "cancelling": row.cancelling,
+        "waiting_for": waiting_for,
+    }
+
+
+def _event(row: Any) -> dict[str, Any]:
+    details = orjson.loads(row.details)
+    decisions = orjson.loads(row.decisions)
+    names = ("id", "sender_id", "source", "type", "subject", "time", "received_at", "deliveries")
+    return {
+        **{name: getattr(row, name) for name in names},
+        "data": Fragment(row.body),
+        **{name: details[name] for name in ("object", "changed", "headers")},
+        "decisions": decisions,
+        "run_ids": list(dict.fromkeys(decision["run_id"] for decision in decisions if decision["run_id"])),
+    }
+
+
+def _context(row: Any) -> dict[str, Any]:
+    details = orjson.loads(row.details)
+    names = ("id", "sender_id", "source", "type", "subject", "time", "received_at")
+    cause = details["cause"]
+    return {
+        **{name: getattr(row, name) for name in names},
+        "data": orjson.loads(row.body),
+        **{name: details[name] for name in ("object", "changed", "headers")},
+        "origin": cause["origin_event_id"] if cause else row.id,
+    }
+
+
+def _target(row: Any, now: datetime) -> dict[str, Any]:
+    paused = row.paused and (row.paused_until is None or now < row.paused_until)
+    is_open = row.open_until is not None
+    return {
+        "name": row.name,
+        "state": "paused" if paused else "unreachable" if is_open else "ready",
+        "paused": {"by": row.paused_by, "reason": row.pause_reason, "until": row.paused_until} if paused else None,
+        "breaker": {"failures": row.breaker_failures, "open_until": row.open_until} if is_open else None,
+        "running": row.running,
+        "waiting": row.waiting,
+    }
+
+
+async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime) -> dict[str, str]:
+    """Why runs that could be claimed one day are not running yet."""
+    pending = [row for row in rows if State(row.state) in CLAIMABLE]
+    if not pending:
+        return {}
+    known = await connection.execute(select(targets).where(targets.c.name.in_({row.target for row in pending})))
+    states = {target.name: target for target in known}
+    return {row.id: _waiting_for(row, states.get(row.target), now) for row in pending}
+
+
+def _waiting_for(run: Any, target: Any, now: datetime) -> str:
+    if target is None:
+        return f"a node that knows the target {run.target}"
+    if run.behind is not None:
+        return f"run {run.behind} of the same key to end its attempt"
+    if target.paused and (target.paused_until is None or now < target.paused_until):
+        return "the target to be resumed" + (f": {target.pause_reason}" if target.pause_reason else "")
+    if target.open_until is not None and now < target.open_until:
+        return f"the target to be reachable; next try at {target.open_until:%Y-%m-%dT%H:%M:%SZ}"
+    if run.due_at > now:
+        return "its next attempt" if run.state == State.RETRYING else "its due time"
+    return "a free slot of the target" if run.claimable else f"other runs of {run.lane!r}"

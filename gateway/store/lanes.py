@@ -1,0 +1,84 @@
+"""The runs of one key within a target (`per_key`): only those whose turn it is are claimable.
+
+The others stay out of the index a claim reads, so that a million of them behind a running one cost nothing. Whoever
+changes a lane holds the row of its target locked.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.core.request import Priority
+from gateway.store.schema import is_behind, is_claimable, is_running, runs, targets, waits_in_lane
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimit:
+    """How many runs of one key go at once; `ordered` makes every run wait until all older ones are final."""
+
+    concurrency: int
+    ordered: bool
+
+
+LaneLimits = Mapping[str, LaneLimit]
+"""The limit of each target that has one."""
+
+Lane = tuple[str, str]
+"""Target and rendered key."""
+
+
+async def lock_targets(connection: AsyncConnection, names: Iterable[str]) -> None:
+    """Takes the rows of targets, in order, before anything else is locked."""
+    if wanted := sorted(set(names)):
+        locked = select(targets.c.name).where(targets.c.name.in_(wanted)).order_by(targets.c.name).with_for_update()
+        await connection.execute(locked)
+
+
+async def reseat(connection: AsyncConnection, lanes: Iterable[Lane], limits: LaneLimits, now: datetime) -> None:
+    """Makes exactly those waiting runs claimable whose turn it is."""
+    for target, lane in sorted(set(lanes)):
+        in_lane = (runs.c.target == target) & (runs.c.lane == lane)
+        limit = limits.get(target)
+        if limit is None:
+            await connection.execute(update(runs).where(waits_in_lane, in_lane, ~is_behind).values(claimable=True))
+        else:
+            await _reseat(connection, in_lane, limit, now)
+
+
+async def _reseat(connection: AsyncConnection, in_lane: Condition, limit: LaneLimit, now: datetime) -> None:
+    busy = await connection.scalar(select(func.count()).select_from(runs).where(is_running, in_lane)) or 0
+    seats = max(0, limit.concurrency - busy)
+    chosen = await (_oldest if limit.ordered else _first_due)(connection, in_lane, seats, now)
+    seated = await connection.scalars(select(runs.c.id).where(is_claimable, waits_in_lane, in_lane))
+    present = set(seated.all())
+    await _mark(connection, chosen - present, claimable=True)
+    await _mark(connection, present - chosen, claimable=False)
+
+
+async def _oldest(connection: AsyncConnection, in_lane: Condition, seats: int, _: datetime) -> set[str]:
+    """The oldest runs; one that stands behind another keeps its turn and does not start either."""
+    oldest = select(runs.c.id, runs.c.behind).where(waits_in_lane, in_lane).order_by(runs.c.created_at, runs.c.id)
+    rows = await connection.execute(oldest.limit(seats))
+    return {row.id for row in rows if row.behind is None}
+
+
+async def _first_due(connection: AsyncConnection, in_lane: Condition, seats: int, now: datetime) -> set[str]:
+    """What is due with high priority, then by due time; what is due tomorrow keeps no seat from what is due today."""
+    candidates = []
+    for priority in Priority:
+        waiting = select(runs.c.id, runs.c.due_at).where(waits_in_lane, in_lane, ~is_behind)
+        by_due = waiting.where(runs.c.priority == priority).order_by(runs.c.due_at, runs.c.id).limit(seats)
+        rows = await connection.execute(by_due)
+        candidates += [(priority if row.due_at <= now else Priority.NORMAL, row.due_at, row.id) for row in rows]
+    return {run_id for *_, run_id in sorted(candidates)[:seats]}
+
+
+async def _mark(connection: AsyncConnection, ids: set[str], *, claimable: bool) -> None:
+    if ids:
+        marked = update(runs).where(runs.c.id == bindparam("run")).values(claimable=claimable)
+        await connection.execute(marked, [{"run": run} for run in sorted(ids)])

@@ -1,0 +1,51 @@
+"""Brings the tables to what this version of the code expects. Migrations only expand, so the version before goes on."""
+
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+
+from gateway.store.database import Database
+
+HEAD = "0001"
+_LOCK = 0x67617465776179  # "gateway", for PostgreSQL's advisory locks
+
+
+async def migrate(database: Database) -> bool:
+    """Whether anything had to be done. Of several nodes that start at once one migrates, and the others wait.
+
+    All of it is one transaction: killed in the middle of it, nothing has happened.
+    """
+    async with database.read() as connection:
+        if await connection.run_sync(_version) == HEAD:
+            return False
+    async with database.engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+    return True
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    # alembic takes a quarter of a second to load, and a database that is up to date does not need it
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(files("gateway.store") / "migrations"))
+    script = ScriptDirectory.from_config(config)
+
+    def upgrade(revision: Any, _: Any) -> Any:
+        return script._upgrade_revs(HEAD, revision)  # noqa: SLF001 - what alembic's own `upgrade` command calls
+
+    with EnvironmentContext(config, script, fn=upgrade) as environment:
+        environment.configure(connection=connection, transactional_ddl=True)
+        environment.run_migrations()

@@ -1,0 +1,65 @@
+"""What is too old goes, a few hundred rows at a time so that nobody waits for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, exists, select
+
+from gateway.core.run import FINAL
+from gateway.store.schema import attempts, events, is_unfinished, keys, run_events, runs
+from gateway.store.writer import Work
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoff:
+    """The age at which things go."""
+
+    events_before: datetime
+    runs_before: datetime
+
+
+async def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
+    """Deletes one batch of what is older than the cutoff; returns how many rows that were.
+
+    An event stays while an unfinished run refers to it, or while its delivery key is held.
+    """
+    return [await _prune(work, cutoff) for cutoff in cutoffs]
+
+
+async def _prune(work: Work, cutoff: Cutoff) -> int:
+    return await _prune_runs(work, cutoff) + await _prune_events(work, cutoff) + await _prune_keys(work)
+
+
+async def _prune_runs(work: Work, cutoff: Cutoff) -> int:
+    old = select(runs.c.id).where(runs.c.state.in_([*FINAL]), runs.c.finished_at < cutoff.runs_before)
+    ids = list((await work.connection.scalars(old.order_by(runs.c.id).limit(BATCH))).all())
+    if ids:
+        await work.connection.execute(delete(attempts).where(attempts.c.run_id.in_(ids)))
+        await work.connection.execute(delete(run_events).where(run_events.c.run_id.in_(ids)))
+        await work.connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+    return len(ids)
+
+
+async def _prune_events(work: Work, cutoff: Cutoff) -> int:
+    first = exists(select(runs.c.id).where(is_unfinished, runs.c.event_id == events.c.id))
+    merged = exists(
+        select(runs.c.id)
+        .join(run_events, run_events.c.run_id == runs.c.id)
+        .where(is_unfinished, run_events.c.event_id == events.c.id)
+    )
+    held = events.c.delivery_id.is_not(None) & (events.c.delivery_until > work.now)
+    old = select(events.c.id).where(events.c.received_at < cutoff.events_before, ~held, ~first, ~merged)
+    ids = list((await work.connection.scalars(old.order_by(events.c.id).limit(BATCH))).all())
+    if ids:
+        await work.connection.execute(delete(run_events).where(run_events.c.event_id.in_(ids)))
+        await work.connection.execute(delete(events).where(events.c.id.in_(ids)))
+    return len(ids)
+
+
+async def _prune_keys(work: Work) -> int:
+    over = delete(keys).where(keys.c.held_until < work.now)
+    idle = ~exists(select(runs.c.id).where(is_unfinished, runs.c.id == keys.c.run_id))
+    return (await work.connection.execute(over.where(idle))).rowcount

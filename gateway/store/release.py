@@ -1,0 +1,134 @@
+"""What a run leaves behind when its attempt or its life ends: its key, its place, and the runs behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select, tuple_, update
+
+from gateway.core.once import Held
+from gateway.core.run import FINAL, Move, State, after
+from gateway.store.enqueue import Key
+from gateway.store.lanes import Lane, LaneLimits, reseat
+from gateway.store.schema import keys, runs
+from gateway.store.takeover import take_over
+from gateway.store.writer import Work
+
+_COLUMNS = tuple(
+    runs.c[name]
+    for name in (
+        *("id", "state", "target", "trigger", "schedule", "key", "lane", "behind", "created_at", "due_at"),
+        *("started_at", "attempt", "failures", "losses", "node_id", "cancelling", "event_id", "events", "size"),
+        *("origin_event_id", "depth", "reason"),
+    )
+)
+_MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size")
+
+
+@dataclass(slots=True)
+class Releasing:
+    """One transaction's view of runs that end an attempt or their life, and of those behind them."""
+
+    work: Work
+    runs: dict[str, Any] = field(default_factory=dict)
+    _holds: dict[Key, Any] = field(default_factory=dict)
+    _behind: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _freed: list[Key] = field(default_factory=list)
+    _handed_back: list[tuple[Key, str]] = field(default_factory=list)
+    _moved: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _takeovers: list[tuple[str, str]] = field(default_factory=list)
+    _lanes: set[Lane] = field(default_factory=set)
+
+    @classmethod
+    async def lock(cls, work: Work, run_ids: Sequence[str], held: Sequence[Key]) -> "Releasing":
+        """Locks the keys these runs may hold, then the runs, then those behind them."""
+        releasing = cls(work)
+        if wanted := sorted(set(held)):
+            holds = select(keys).where(tuple_(keys.c.target, keys.c.key).in_(wanted))
+            rows = await work.connection.execute(holds.order_by(keys.c.target, keys.c.key).with_for_update())
+            releasing._holds = {(row.target, row.key): row for row in rows}
+        locked = select(*_COLUMNS).where(runs.c.id.in_(run_ids)).order_by(runs.c.id).with_for_update()
+        releasing.runs = {row.id: row for row in await work.connection.execute(locked)}
+        if held:
+            await releasing._lock_behind()
+        return releasing
+
+    async def _lock_behind(self) -> None:
+        behind = select(*_COLUMNS, runs.c.not_before, runs.c.claimable).where(runs.c.behind.in_(list(self.runs)))
+        rows = await self.work.connection.execute(behind.order_by(runs.c.id).with_for_update())
+        self._behind = {row.behind: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
+
+    def leave(self, run: Any, move: Move, retry_at: datetime | None = None) -> tuple[Move, str | None]:
+        """What a run's move means for those behind it; a retry becomes a takeover where a newer run waits.
+
+        Returns the move it really makes and the run that supersedes it, if one does.
+        """
+        if run.lane is not None:
+            self._lanes.add((run.target, run.lane))
+        newer = self._behind.get(run.id)
+        if after(State(run.state), move) in FINAL:
+            self._release_key(run, move)
+            if newer:
+                self._move_up(newer, run.behind)
+            return move, None
+        if newer is None or not _has_room(newer, run):
+            return move, None
+        self._hand_over(run, newer, retry_at)
+        return Move.SUPERSEDE, newer["id"]
+
+    def _release_key(self, run: Any, move: Move) -> None:
+        key = (run.target, run.key)
+        hold = self._holds.get(key)
+        if hold is None or hold.run_id != run.id:
+            return
+        if run.behind is not None:
+            self._handed_back.append((key, run.behind))
+        elif not (move is Move.SUCCEED and hold.held_until and self.work.now < hold.held_until):
+            self._freed.append(key)
+
+    def _move_up(self, newer: dict[str, Any], behind: str | None) -> None:
+        newer["behind"] = behind
+        newer["claimable"] = behind is None and newer["lane"] is None
+        self._moved[newer["id"]] = newer
+        if newer["lane"] is not None:
+            self._lanes.add((newer["target"], newer["lane"]))
+
+    def _hand_over(self, older: Any, newer: dict[str, Any], retry_at: datetime | None) -> None:
+        floor = retry_at or self.work.now
+        newer["due_at"] = max(newer["due_at"], floor)
+        newer["not_before"] = floor
+        newer["events"] += older.events
+        newer["size"] += older.size
+        self._takeovers.append((older.id, newer["id"]))
+        self._move_up(newer, None)
+
+    async def write(self, limits: LaneLimits) -> None:
+        """Writes what `leave` found; the runs that left must be written before, as lanes count them."""
+        connection = self.work.connection
+        if self._freed:
+            await connection.execute(delete(keys).where(tuple_(keys.c.target, keys.c.key).in_(sorted(self._freed))))
+        for (target, key), run_id in self._handed_back:
+            held = (keys.c.target == target) & (keys.c.key == key)
+            await connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))
+        if self._moved:
+            values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in _MOVED}
+            changes = [
+                {"run": run_id, **{f"new_{column}": self._moved[run_id][column] for column in _MOVED}}
+                for run_id in sorted(self._moved)
+            ]
+            await connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
+        for older, newer in self._takeovers:
+            await take_over(connection, older, newer)
+        await reseat(connection, self._lanes, limits, self.work.now)
+
+
+def _has_room(newer: dict[str, Any], older: Any) -> bool:
+    held = Held(
+        run_id=newer["id"],
+        state=State(newer["state"]),
+        created_at=newer["created_at"],
+        events=newer["events"],
+        size=newer["size"],
+    )
+    return held.has_room_for(older.events, older.size)

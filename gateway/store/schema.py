@@ -1,0 +1,207 @@
+"""The tables. Every fact is in one place; the order of columns is the order of a row's life.
+
+`events` holds what happened and what was decided, `runs` what follows from it, `keys` is the enqueue-once table, and
+`run_events` lists the events a run merged beyond its first. `claimable` marks the runs that could start as soon as they
+are due, so that the index a claim reads holds nothing else.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+Id = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+Name = String(100)
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An instant, stored as whole microseconds since 1970: the same arithmetic on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - likewise
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A length of time, stored as whole microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else value // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:  # noqa: ARG002 - likewise
+        return None if value is None else timedelta(microseconds=value)
+
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Name, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text),
+    Column("sender_id", Text),
+    Column("time", Timestamp, nullable=False),
+    Column("received_at", Timestamp, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("details", LargeBinary, nullable=False),  # object, changed, headers, cause: JSON, never searched
+    Column("decisions", LargeBinary, nullable=False),
+    Column("verbs", String(100), nullable=False),  # of the decisions, for lists that filter by them
+    Column("delivery_scope", Name),
+    Column("delivery_id", Text),
+    Column("delivery_until", Timestamp),
+    Column("deliveries", Integer, nullable=False, default=1),
+)
+has_delivery = events.c.delivery_id.is_not(None)
+Index(
+    "delivery_key",
+    events.c.delivery_scope,
+    events.c.delivery_id,
+    unique=True,
+    sqlite_where=has_delivery,
+    postgresql_where=has_delivery,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("target", Name, nullable=False),
+    Column("trigger", Name),
+    Column("schedule", Name),
+    Column("key", Text),
+    Column("lane", Text),
+    Column("payload", LargeBinary, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("claimable", Boolean, nullable=False),
+    Column("behind", Id),
+    Column("created_at", Timestamp, nullable=False),
+    Column("due_at", Timestamp, nullable=False),
+    Column("not_before", Timestamp),  # a floor for due_at that no merge goes below
+    Column("started_at", Timestamp),
+    Column("attempt_started_at", Timestamp),
+    Column("finished_at", Timestamp),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("losses", Integer, nullable=False, default=0),
+    Column("node_id", Id),
+    Column("cancelling", Boolean, nullable=False, default=False),
+    Column("event_id", Id),
+    Column("events", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("origin_event_id", Id),
+    Column("depth", Integer, nullable=False),
+    Column("reason", Text),
+    Column("output", LargeBinary),
+    Column("requested_by", Name),
+    Column("retried_from", Id),
+    Column("superseded_by", Id),
+)
+# literals, not parameters: only so do both planners see that a partial index fits
+is_claimable = runs.c.claimable.is_(True)
+is_running = runs.c.state == literal_column("'running'")
+is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in ("queued", "running", "retrying")])
+is_behind = runs.c.behind.is_not(None)
+waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
+    [literal_column(f"'{state}'") for state in ("queued", "retrying")]
+)
+
+
+def _partial(name: str, where: Any, *columns: Column[Any]) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+_partial("runs_claimable", is_claimable, runs.c.target, runs.c.priority, runs.c.due_at, runs.c.id)
+_partial("runs_running", is_running, runs.c.target, runs.c.lane, runs.c.node_id)
+_partial("runs_in_lane", waits_in_lane, runs.c.target, runs.c.lane, runs.c.priority, runs.c.due_at, runs.c.id)
+_partial("runs_in_lane_by_age", waits_in_lane, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.id)
+_partial("runs_behind", is_behind, runs.c.behind)
+_partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("target", Name, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("held_until", Timestamp),
+    sqlite_with_rowid=False,
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_id", Id, primary_key=True),
+    Column("event_id", Id, primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run_id", Id, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("node", Name),
+    Column("started_at", Timestamp, nullable=False),
+    Column("finished_at", Timestamp, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("status", Integer),
+    Column("reason", Text),
+    Column("log", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+targets = Table(
+    "targets",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("paused_until", Timestamp),
+    Column("paused_by", Name),
+    Column("pause_reason", Text),
+    Column("breaker_failures", Integer, nullable=False, default=0),
+    Column("breaker_pause", Span),
+    Column("open_until", Timestamp),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("config_hash", String(64), nullable=False),
+    Column("labels", LargeBinary, nullable=False),
+    Column("targets", LargeBinary, nullable=False),
+    Column("started_at", Timestamp, nullable=False),
+    Column("lease_until", Timestamp),  # empty on SQLite, where the owner of the file is the only node
+)

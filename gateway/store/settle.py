@@ -1,0 +1,190 @@
+"""Settle: what an attempt did to its run, its key, the runs behind it and its target's breaker; one transaction.
+
+Fenced on run, node and attempt: a node that lost its lease overwrites nothing. The locks are taken in the order that
+holds everywhere: targets, keys, runs.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from gateway.core import breaker
+from gateway.core.breaker import Breaker, BreakerState
+from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
+from gateway.core.retry import Retry
+from gateway.core.run import FINAL, Move, State, after
+from gateway.core.settle import Settlement, Tried, settle
+from gateway.store.accept import Acceptance, accept
+from gateway.store.claim import ClaimedRun
+from gateway.store.database import notify
+from gateway.store.lanes import LaneLimits, lock_targets
+from gateway.store.release import Releasing
+from gateway.store.schema import attempts, runs, targets
+from gateway.store.writer import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run as its attempt left it."""
+
+    run: ClaimedRun
+    state: State
+    outcome: Outcome
+    settlement: Settlement
+    ended_at: datetime
+    superseded_by: str | None = None
+
+
+Announce = Callable[[Ended], Acceptance | None]
+"""The event of a run's end with its plan, or `None` where nothing listens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """An attempt that has ended, and the policies that say what this means."""
+
+    run: ClaimedRun
+    outcome: Outcome
+    log: str = ""
+    node: str | None
+    finished_at: datetime
+    retry: Retry = field(default_factory=Retry)
+    breaker: Breaker = field(default_factory=Breaker)
+    repeat_lost: bool = True
+    limits: LaneLimits = field(default_factory=dict)
+    announce: Announce = lambda _: None
+
+
+async def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
+    """How each run ended its attempt; `None` where the fence held, because the run was not the node's any more."""
+    await _lock_targets(work, attempted)
+    held = [(one.run.target, one.run.key) for one in attempted if one.run.key is not None]
+    releasing = await Releasing.lock(work, [one.run.id for one in attempted], held)
+    results = [_settle(work, one, releasing) for one in attempted]
+    ended = [(one, result) for one, result in zip(attempted, results, strict=True) if result is not None]
+    await _write_runs(work, [result for _, result in ended])
+    await _write_attempts(work, ended)
+    await releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
+    await _write_breakers(work, [one for one, _ in ended])
+    if announced := [acceptance for one, result in ended if (acceptance := one.announce(result))]:
+        await accept(work, [(acceptance,) for acceptance in announced])
+    if ended:
+        await notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
+    return results
+
+
+async def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
+    failed = (RetryableFailure, PermanentFailure)
+    names = [one.run.target for one in attempted if one.run.lane is not None or isinstance(one.outcome, failed)]
+    await lock_targets(work.connection, names)
+
+
+def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
+    row = releasing.runs.get(one.run.id)
+    if row is None or (row.state, row.node_id, row.attempt) != (State.RUNNING, one.run.node_id, one.run.attempt):
+        return None
+    tried = Tried(failures=row.failures, losses=row.losses, started_at=row.started_at, cancelling=row.cancelling)
+    settlement = settle(tried, one.outcome, one.retry, work.now, random.random, repeat_lost=one.repeat_lost)  # noqa: TID251 - the core takes it from here
+    move, newer = releasing.leave(row, settlement.move, settlement.due_at)
+    if move is Move.CANCEL and row.reason:
+        settlement = replace(settlement, reason=row.reason)
+    if newer:
+        settlement = replace(settlement, move=move, reason=f"{settlement.reason}; superseded by run {newer}")
+    state = after(State.RUNNING, move)
+    return Ended(
+        run=one.run, state=state, outcome=one.outcome, settlement=settlement, ended_at=work.now, superseded_by=newer
+    )
+
+
+async def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
+    if ended:
+        columns = (
+            "state",
+            "claimable",
+            "due_at",
+            "finished_at",
+            "failures",
+            "losses",
+            "reason",
+            "output",
+            "superseded_by",
+        )
+        values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+        statement = update(runs).where(runs.c.id == bindparam("run")).values(values)
+        await work.connection.execute(statement, [_changes(one, work.now) for one in ended])
+
+
+def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
+    settlement = ended.settlement
+    is_final = ended.state in FINAL
+    output = settlement.output
+    return {
+        "run": ended.run.id,
+        "new_state": ended.state,
+        "new_claimable": not is_final and ended.run.lane is None,
+        "new_due_at": ended.run.due_at if is_final else settlement.due_at,
+        "new_finished_at": now if is_final else None,
+        "new_failures": settlement.failures,
+        "new_losses": settlement.losses,
+        "new_reason": settlement.reason,
+        "new_output": None if output is None else orjson.dumps(output),
+        "new_superseded_by": ended.superseded_by,
+    }
+
+
+async def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) -> None:
+    if ended:
+        rows = [
+            {
+                "run_id": one.run.id,
+                "number": one.run.attempt,
+                "node": one.node,
+                "started_at": one.run.attempt_started_at,
+                "finished_at": one.finished_at,
+                "outcome": _OUTCOMES[type(one.outcome).__name__],
+                "status": one.outcome.status,
+                "reason": one.outcome.reason,
+                "log": one.log,
+            }
+            for one, _ in ended
+        ]
+        await work.connection.execute(insert(attempts), rows)
+
+
+_OUTCOMES = {
+    "Succeeded": "succeeded",
+    "RetryableFailure": "failed",
+    "PermanentFailure": "failed for good",
+    "Lost": "lost",
+    "BrokenOff": "broken off",
+    "Cancelled": "cancelled",
+}
+
+
+async def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
+    failed = {one.run.target for one in attempted if not isinstance(one.outcome, Succeeded)}
+    await _close_breakers(work, {one.run.target for one in attempted} - failed)
+    if not failed:
+        return
+    for row in await work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))):
+        before = BreakerState(row.breaker_failures, row.breaker_pause, row.open_until)
+        state = before
+        for one in (one for one in attempted if one.run.target == row.name):
+            state = breaker.after(state, one.outcome, one.breaker, work.now)
+        if state != before:
+            values = {"breaker_failures": state.failures, "breaker_pause": state.pause, "open_until": state.open_until}
+            await work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
+
+
+async def _close_breakers(work: Work, names: set[str]) -> None:
+    if names:
+        disturbed = or_(targets.c.breaker_failures > 0, targets.c.open_until.is_not(None))
+        closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
+        await work.connection.execute(
+            update(targets).where(targets.c.name.in_(sorted(names)), disturbed).values(closed)
+        )
