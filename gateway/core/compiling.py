@@ -10,8 +10,9 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.nodes import EvalContext
 
-from gateway.core import sandbox
 from gateway.core.errors import TemplateError
+from gateway.core.functions import FUNCTIONS, join
+from gateway.core.sandbox import NameUndefined, build
 from gateway.core.scope import Scope
 
 Context = Mapping[str, Any]
@@ -20,13 +21,10 @@ MAX_SOURCE = 16 * 1024
 MAX_DEPTH = 60
 MAX_LOOP_DEPTH = 3
 
-_SANDBOX = sandbox.build()
+_SANDBOX = build()
 _EVAL_CONTEXT = EvalContext(_SANDBOX)
 _STATEMENTS = (nodes.Output, nodes.If, nodes.For)
 _LOOKUPS = (nodes.Getattr, nodes.Getitem)
-
-FUNCTIONS = frozenset(_SANDBOX.globals)
-"""What every template can call, apart from `now`."""
 
 
 def parse(source: str) -> nodes.Template:
@@ -47,7 +45,7 @@ def parse(source: str) -> nodes.Template:
 def undeclared(tree: nodes.Template) -> frozenset[str]:
     """The names a template expects to be given. Raises `ValueError` for an unknown filter or test."""
     try:
-        return frozenset(find_undeclared_variables(tree)) - FUNCTIONS
+        return frozenset(find_undeclared_variables(tree)) - FUNCTIONS.keys()
     except TemplateSyntaxError as error:  # an unknown filter or test shows only when code is made
         raise ValueError(f"line {error.lineno}: {error.message}") from error
 
@@ -106,7 +104,7 @@ def compile_statements(tree: nodes.Template) -> Callable[[Context], str]:
 
     def render(context: Context) -> str:
         try:
-            return sandbox.join(run(Scope(_SANDBOX, _EVAL_CONTEXT, context)))
+            return join(run(Scope(_SANDBOX, _EVAL_CONTEXT, context)))
         except Exception as error:
             raise TemplateError(_message(error, labels)) from error
 
@@ -196,6 +194,6 @@ def _path(node: nodes.Node) -> list[Any]:
 
 def _message(error: Exception, labels: dict[Any, str]) -> str:
     text = str(error) or type(error).__name__
-    if isinstance(error, sandbox.NameUndefined):
+    if isinstance(error, NameUndefined):
         text = f"{labels.get(error.name, error.name)} {text}"
     return text[:500]

@@ -15,7 +15,7 @@ from jinja2.utils import missing
 
 MAX_TEXT = 8 * 2**20
 WORK = 10_000_000
-STEP = 100
+STEP = 150
 
 
 class Scope(Context):
