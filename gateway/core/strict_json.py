@@ -15,8 +15,8 @@ from gateway.core.errors import Unparseable
 MAX_DEPTH = 64
 _CONTAINERS = (dict, list)
 _MAX_DIGITS = 20  # and beyond, the sign included, it is not worth to look at the value
-_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
-_SUSPICIOUSLY_LONG = b"0" * 19
+_SHAPE = bytes.maketrans(b"123456789:[ -\t\n\r", b"000000000,,,,,,,")
+_LONG_SHAPE = b"," + b"0" * 19
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
 
@@ -59,6 +59,8 @@ def _refuse_depth(raw: bytes, value: Any) -> None:
         return
     level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
         level = [
             child
             for node in level
@@ -70,7 +72,7 @@ def _refuse_depth(raw: bytes, value: Any) -> None:
 
 
 def _refuse_long_integers(raw: bytes) -> None:
-    if _SUSPICIOUSLY_LONG not in raw.translate(_AS_ZEROS):
+    if _LONG_SHAPE not in b"," + raw.translate(_SHAPE):
         return
     for literal in _LONG_INTEGER.findall(_STRING.sub(b"", raw)):
         if len(literal) > _MAX_DIGITS or not -(2**63) <= int(literal) < 2**64:

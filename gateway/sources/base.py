@@ -1,0 +1,25 @@
+"""What every kind of source has in common."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.core.duration import Duration
+
+
+class Dedup(BaseModel):
+    """How long a delivery is remembered, and with whom the memory is shared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: Duration = Field(timedelta(days=7), description="From acceptance, whatever became of the event.")
+    scope: str | None = Field(None, description="Where two sources shall share one; default: the source's name.")
+
+
+class Settings(BaseModel):
+    """The keys that sources of all kinds share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    dedup: Dedup = Dedup()

@@ -1,0 +1,29 @@
+"""Requests as a sender would make them, for `gateway send` and for tests."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import uuid4
+
+from gateway.core import strict_json
+from gateway.core.errors import Unparseable
+from gateway.core.template import Template, clock
+from gateway.sources.incoming import Received, lower
+from gateway.sources.webhook import Settings
+
+
+def imitate(settings: Settings, sample_headers: Mapping[str, str], raw: bytes, now: datetime) -> dict[str, str]:
+    """The headers that the sender of `raw` sends: those of the sample, and what the source's `verify` looks for.
+
+    Sample headers are templates over `body`, `uuid` and `now()`. Raises `ValueError` where the proof stands in no
+    header, `TemplateError`, and `Unverified` where the sample lacks what is to be signed.
+    """
+    context = {"body": _data(raw), "uuid": str(uuid4()), "now": clock(now)}
+    headers = {name: Template(text).text(context) for name, text in sample_headers.items()}
+    return headers | settings.verify.sign(Received(headers=lower(headers), raw=raw, now=now, query={}))
+
+
+def _data(raw: bytes) -> object:
+    try:
+        return strict_json.parse(raw)
+    except Unparseable:
+        return None

@@ -1,0 +1,54 @@
+"""An HTTP request as a webhook sees it, free of any web framework."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from gateway.sources.body import Content, Kind, parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """One request: `raw` is its body with the content encoding undone, `remote` the address of the sender."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+    remote: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """What verification and templates look at: `headers` by lower-case name, and the body in all its forms."""
+
+    headers: Mapping[str, str]
+    raw: bytes
+    now: datetime
+    query: Mapping[str, str]
+    kind: Kind = "json"
+    form_field: str | None = None
+
+    @cached_property
+    def content(self) -> Content:
+        """The parsed body. Raises `Unparseable`."""
+        return parse(self.raw, self.kind, self.headers.get("content-type", ""), self.form_field)
+
+    @cached_property
+    def text(self) -> str:
+        """The body as a text that `to_bytes` turns into the very same bytes, whatever they are."""
+        return self.raw.decode("utf-8", "surrogateescape")
+
+
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by lower-case name. Of several with one name the first counts, so that all readers see the same."""
+    lowered: dict[str, str] = {}
+    for name, value in headers.items():
+        lowered.setdefault(name.lower(), value)
+    return lowered
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes that came over the wire as this text. Raises `UnicodeEncodeError` for what cannot have come so."""
+    return text.encode("utf-8", "surrogateescape")
