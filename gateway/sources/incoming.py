@@ -37,7 +37,7 @@ class Received:
 
     @cached_property
     def text(self) -> str:
-        """The body as a text that `to_bytes` turns into the very same bytes, whatever they are."""
+        """The body as text; bytes that are no UTF-8 travel as surrogates, so that none is lost."""
         return self.raw.decode("utf-8", "surrogateescape")
 
 
@@ -47,8 +47,3 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         lowered.setdefault(name.lower(), value)
     return lowered
-
-
-def to_bytes(text: str) -> bytes:
-    """The bytes that came over the wire as this text. Raises `UnicodeEncodeError` for what cannot have come so."""
-    return text.encode("utf-8", "surrogateescape")

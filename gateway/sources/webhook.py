@@ -19,7 +19,8 @@ from gateway.sources.body import Content, Kind
 from gateway.sources.incoming import Incoming, Received, lower
 from gateway.sources.mapping import EventTemplates
 from gateway.sources.rate import Bucket, Rate
-from gateway.sources.verify import HeaderName, Verify
+from gateway.sources.scheme import HeaderName
+from gateway.sources.verify import Verify
 
 __all__ = ["Incoming", "Reply", "Settings", "WebhookSource"]
 

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.core.errors import Unparseable, Unverified
 from gateway.sources.incoming import Received, lower
-from gateway.sources.verify import Scheme, Verify
+from gateway.sources.scheme import Scheme
+from gateway.sources.verify import Verify
 from tests.sources.senders import NOW, event, incoming, source
 
 BODY = b'{"uid": 1,  "host": "z\xc3\xbcrich"}'

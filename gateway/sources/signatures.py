@@ -1,0 +1,156 @@
+"""Senders who sign: the body, or a message made with it, exactly as it was sent."""
+
+import binascii
+import hmac
+import re
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.core.duration import Duration, format_duration
+from gateway.core.errors import TemplateError, Unverified
+from gateway.core.ids import new_id
+from gateway.core.template import Template, sees
+from gateway.sources.incoming import Received
+from gateway.sources.scheme import (
+    Encoding,
+    HeaderName,
+    Headers,
+    Scheme,
+    Secrets,
+    compare,
+    decode,
+    encode,
+    required,
+    sent_bytes,
+)
+
+MAX_SIGNATURES = 8
+_EPOCH_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+
+class Timestamp(BaseModel):
+    """When it was signed, in seconds since 1970: what is older or newer than the tolerance is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    header: HeaderName
+    tolerance: Duration = timedelta(minutes=5)
+
+    def check(self, headers: Headers, now: datetime) -> None:
+        """Raises `Unverified`."""
+        text = required(headers, self.header)
+        if not _EPOCH_SECONDS.fullmatch(text):
+            raise Unverified(f"{self.header} is no number of seconds")
+        if abs(now.timestamp() - int(text)) > self.tolerance.total_seconds():
+            raise Unverified(f"{self.header} is more than {format_duration(self.tolerance)} from now")
+
+
+class Hmac(Scheme):
+    """A keyed hash of the body, or of a message made with it."""
+
+    scheme: Literal["hmac"]
+    header: HeaderName
+    algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
+    encoding: Encoding = "hex"
+    prefix: str = Field("", pattern="^[^,]*$", description="What stands before the signature, such as `sha256=`.")
+    secret: Secrets = Field(description="One, or a list such as [new, old].")
+    message: Annotated[Template, sees("headers", "raw")] | None = Field(
+        None, description="What is signed; default: the raw body."
+    )
+    timestamp: Timestamp | None = Field(None, description="Protects only if it is part of `message`.")
+
+    def check(self, received: Received) -> None:
+        given = required(received.headers, self.header).split(",", MAX_SIGNATURES)
+        if self.timestamp:
+            self.timestamp.check(received.headers, received.now)
+        digests = self._digests(received.headers, received)
+        compare(digests, _signatures(given, self.prefix, self.encoding))
+
+    def sign(self, unsigned: Received) -> dict[str, str]:
+        stamp = {self.timestamp.header: _epoch(unsigned.now)} if self.timestamp else {}
+        headers = {**unsigned.headers, **{name.lower(): value for name, value in stamp.items()}}
+        newest = self._digests(headers, unsigned)[0]
+        return stamp | {self.header: self.prefix + encode(newest, self.encoding)}
+
+    @property
+    def proving_headers(self) -> frozenset[str]:
+        return frozenset({self.header.lower()})
+
+    @cached_property
+    def _keys(self) -> tuple[bytes, ...]:
+        return tuple(secret.get_secret_value().encode() for secret in self.secret)
+
+    def _digests(self, headers: Headers, received: Received) -> list[bytes]:
+        message = self._message(headers, received)
+        return [hmac.digest(key, message, self.algorithm) for key in self._keys]
+
+    def _message(self, headers: Headers, received: Received) -> bytes:
+        if self.message is None:
+            return received.raw
+        try:
+            return sent_bytes(self.message.text({"headers": headers, "raw": received.text}))
+        except TemplateError as error:
+            raise Unverified(f"what should be signed is missing: {error}") from error
+
+
+class StandardWebhooks(Scheme):
+    """Version 1 of the specification at standardwebhooks.com, with a shared secret."""
+
+    scheme: Literal["standard-webhooks"]
+    secret: Secrets = Field(description="`whsec_` and base64; one, or a list such as [new, old].")
+    tolerance: Duration = timedelta(minutes=5)
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        if not all(self._keys):
+            raise ValueError("secret: nothing after whsec_")
+        return self
+
+    def check(self, received: Received) -> None:
+        given = required(received.headers, "webhook-signature").split(" ", MAX_SIGNATURES)
+        self._timestamp.check(received.headers, received.now)
+        compare(self._digests(received.headers, received.raw), _signatures(given, "v1,", "base64"))
+
+    def sign(self, unsigned: Received) -> dict[str, str]:
+        message_id = unsigned.headers.get("webhook-id", f"msg_{new_id()}")
+        added = {"webhook-id": message_id, "webhook-timestamp": _epoch(unsigned.now)}
+        newest = self._digests(added, unsigned.raw)[0]
+        return added | {"webhook-signature": "v1," + encode(newest, "base64")}
+
+    @property
+    def proving_headers(self) -> frozenset[str]:
+        return frozenset({"webhook-signature"})
+
+    @cached_property
+    def _timestamp(self) -> Timestamp:
+        return Timestamp(header="webhook-timestamp", tolerance=self.tolerance)
+
+    @cached_property
+    def _keys(self) -> tuple[bytes, ...]:
+        return tuple(_standard_key(secret.get_secret_value()) for secret in self.secret)
+
+    def _digests(self, headers: Headers, raw: bytes) -> list[bytes]:
+        message = sent_bytes(f"{required(headers, 'webhook-id')}.{headers['webhook-timestamp']}.") + raw
+        return [hmac.digest(key, message, "sha256") for key in self._keys]
+
+
+def _signatures(parts: list[str], prefix: str, encoding: Encoding) -> list[bytes]:
+    if len(parts) > MAX_SIGNATURES:
+        raise Unverified(f"more than {MAX_SIGNATURES} signatures")
+    stripped = [part.strip() for part in parts]
+    return [decode(part.removeprefix(prefix), encoding) for part in stripped if part.startswith(prefix)]
+
+
+def _standard_key(secret: str) -> bytes:
+    text = secret.strip().removeprefix("whsec_")
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError as error:
+        raise ValueError("secret: expected whsec_ and base64") from error
+
+
+def _epoch(now: datetime) -> str:
+    return str(int(now.timestamp()))
