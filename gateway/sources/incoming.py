@@ -42,8 +42,5 @@ class Received:
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers by lower-case name. Of several with one name the first counts, so that all readers see the same."""
-    lowered: dict[str, str] = {}
-    for name, value in headers.items():
-        lowered.setdefault(name.lower(), value)
-    return lowered
+    """The headers by lower-case name. Of several with one name the last counts, for all readers alike."""
+    return {name.lower(): value for name, value in headers.items()}
