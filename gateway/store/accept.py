@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import insert
 
 from gateway.core.event import Event
 from gateway.core.plan import Plan
 from gateway.core.request import Decision, Request
 from gateway.store import deliveries
+from gateway.store.bulk import insert_rows
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits
@@ -117,8 +117,7 @@ class _Accepting:
         return self.enqueuing.enqueue(step, _cargo(event))
 
     async def write(self) -> None:
-        if self.rows:
-            await self.work.connection.execute(insert(events), self.rows)
+        await insert_rows(self.work.connection, events, self.rows)
         await self.enqueuing.write()
         await deliveries.count_redeliveries(self.work, self.redelivered)
         if self.targets:

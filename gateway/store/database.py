@@ -26,7 +26,7 @@ CHANNEL = "gateway"
 COMMAND_TIMEOUT = 10
 
 
-class DatabaseInUse(Exception):
+class DatabaseInUse(Exception):  # noqa: N818 - the name says what is wrong
     """Another process owns the SQLite file."""
 
 

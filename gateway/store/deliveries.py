@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.core.event import Delivery, Event
 from gateway.core.request import Decision, Verb
-from gateway.store.schema import events
+from gateway.store.schema import among, events
 from gateway.store.writer import Work
 
 DeliveryKey = tuple[str, str]
@@ -38,12 +38,12 @@ def delivery_key(delivery: Delivery) -> DeliveryKey:
 
 async def delivered(work: Work, arrived: Iterable[Event]) -> dict[DeliveryKey, Delivered]:
     """Who holds the delivery keys of these events; holds that are over are let go on the way."""
-    wanted = sorted({delivery_key(event.delivery) for event in arrived if event.delivery})
+    wanted = {delivery_key(event.delivery) for event in arrived if event.delivery}
     if not wanted:
         return {}
-    key = tuple_(events.c.delivery_scope, events.c.delivery_id)
+    mine = among(events.c.delivery_scope, events.c.delivery_id, wanted)
     columns = (events.c.delivery_scope, events.c.delivery_id, events.c.id, events.c.delivery_until, events.c.decisions)
-    rows = await work.connection.execute(select(*columns).where(key.in_(wanted)))
+    rows = await work.connection.execute(select(*columns).where(mine))
     held = {(row[0], row[1]): Delivered(event_id=row[2], until=row[3], decisions=row[4]) for row in rows}
     over = {key: holder for key, holder in held.items() if holder.until <= work.now}
     await _let_go(work, [holder.event_id for holder in over.values()])

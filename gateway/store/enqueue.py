@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
+from gateway.store.bulk import insert_rows
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
-from gateway.store.schema import keys, run_events, runs
+from gateway.store.schema import among, keys, run_events, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
 
@@ -72,10 +73,10 @@ class Enqueuing:
     async def lock(self, requests: Sequence[Request]) -> None:
         """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
         await lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
-        wanted = sorted({_key(request) for request in requests if request.until is not None})
+        wanted = {_key(request) for request in requests if request.until is not None}
         if not wanted:
             return
-        held = select(keys).where(tuple_(keys.c.target, keys.c.key).in_(wanted))
+        held = select(keys).where(among(keys.c.target, keys.c.key, wanted))
         rows = await self.work.connection.execute(held.order_by(keys.c.target, keys.c.key).with_for_update())
         self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
         await self._lock_holders()
@@ -159,12 +160,12 @@ class Enqueuing:
 
     async def write(self) -> None:
         """Writes everything that was decided."""
-        await self._execute(insert(runs), self._new)
+        await insert_rows(self.work.connection, runs, self._new)
         new = {run["id"] for run in self._new}
         await self._update(_MERGED, self._merged - new)
         await self._update(_SUPERSEDED, self._superseded.keys() - new)
         links = [{"run_id": run_id, "event_id": event_id} for run_id, event_id in sorted(self._links)]
-        await self._execute(insert(run_events), links)
+        await insert_rows(self.work.connection, run_events, links)
         for older, newer in self._superseded.items():
             await take_over(self.work.connection, older, newer)
         await self._write_holds()
@@ -175,7 +176,7 @@ class Enqueuing:
         fresh = [{"target": key[0], "key": key[1], **hold.values} for key, hold in changed if hold.is_new]
         taken = [{"of_target": key[0], "of_key": key[1], **hold.values} for key, hold in changed if not hold.is_new]
         same = (keys.c.target == bindparam("of_target")) & (keys.c.key == bindparam("of_key"))
-        await self._execute(insert(keys), fresh)
+        await insert_rows(self.work.connection, keys, fresh)
         await self._execute(update(keys).where(same), taken)
 
     async def _update(self, columns: Sequence[str], run_ids: Iterable[str]) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, update
 
 from gateway.core.once import Held
 from gateway.core.run import FINAL, Move, State, after
 from gateway.store.enqueue import Key
 from gateway.store.lanes import Lane, LaneLimits, reseat
-from gateway.store.schema import keys, runs
+from gateway.store.schema import among, keys, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
 
@@ -44,8 +44,8 @@ class Releasing:
     async def lock(cls, work: Work, run_ids: Sequence[str], held: Sequence[Key]) -> "Releasing":
         """Locks the keys these runs may hold, then the runs, then those behind them."""
         releasing = cls(work)
-        if wanted := sorted(set(held)):
-            holds = select(keys).where(tuple_(keys.c.target, keys.c.key).in_(wanted))
+        if wanted := set(held):
+            holds = select(keys).where(among(keys.c.target, keys.c.key, wanted))
             rows = await work.connection.execute(holds.order_by(keys.c.target, keys.c.key).with_for_update())
             releasing._holds = {(row.target, row.key): row for row in rows}
         locked = select(*_COLUMNS).where(runs.c.id.in_(run_ids)).order_by(runs.c.id).with_for_update()
@@ -107,7 +107,7 @@ class Releasing:
         """Writes what `leave` found; the runs that left must be written before, as lanes count them."""
         connection = self.work.connection
         if self._freed:
-            await connection.execute(delete(keys).where(tuple_(keys.c.target, keys.c.key).in_(sorted(self._freed))))
+            await connection.execute(delete(keys).where(among(keys.c.target, keys.c.key, self._freed)))
         for (target, key), run_id in self._handed_back:
             held = (keys.c.target == target) & (keys.c.key == key)
             await connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))

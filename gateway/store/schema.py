@@ -5,6 +5,7 @@
 are due, so that the index a claim reads holds nothing else.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Index,
     Integer,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
+    or_,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
@@ -134,6 +137,14 @@ is_behind = runs.c.behind.is_not(None)
 waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
     [literal_column(f"'{state}'") for state in ("queued", "retrying")]
 )
+
+
+def among(first: Column[Any], second: Column[Any], pairs: Iterable[tuple[str, str]]) -> ColumnElement[bool]:
+    """Whether two columns are one of some pairs, written so that SQLite uses an index: for row values it scans."""
+    by_first: dict[str, list[str]] = {}
+    for one, other in sorted(pairs):
+        by_first.setdefault(one, []).append(other)
+    return or_(*((first == one) & second.in_(others) for one, others in by_first.items()))
 
 
 def _partial(name: str, where: Any, *columns: Column[Any]) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from gateway.core import breaker
 from gateway.core.breaker import Breaker, BreakerState
@@ -20,6 +20,7 @@ from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
 from gateway.store.accept import Acceptance, accept
+from gateway.store.bulk import insert_rows
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
@@ -153,7 +154,7 @@ async def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) 
             }
             for one, _ in ended
         ]
-        await work.connection.execute(insert(attempts), rows)
+        await insert_rows(work.connection, attempts, rows)
 
 
 _OUTCOMES = {
