@@ -1,0 +1,65 @@
+"""The configuration: from files and environment to one immutable value, or to a list of everything that is wrong.
+
+The way of a configuration, a module for each step:
+
+    include         the file and those that it includes, as one tree
+      reader        strict YAML 1.2, to a tree of values with their places
+      interpolation ${VAR} and its kin
+    overrides       GATEWAY__SECTION__NAME__KEY
+    presets         what is known about a system, written out
+    validation      the tree against the model
+      wording       what is wrong with it, in words
+    checks          what no section can see alone
+
+Nothing here runs anything; what is loaded is handed to the parts of the gateway by its composition root.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config import checks, presets
+from gateway.config.include import read_all
+from gateway.config.json_schema import schema
+from gateway.config.model import NAMED, Config
+from gateway.config.overrides import override
+from gateway.config.problem import ConfigurationError, Problem, in_order
+from gateway.config.tree import plain
+from gateway.config.validation import validate
+
+__all__ = ["Config", "ConfigurationError", "Loaded", "Problem", "load", "schema"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration that can be used.
+
+    `files` are all that were read. `hash` is the same for the same settings, wherever they come from; secrets count.
+    """
+
+    config: Config
+    warnings: list[Problem]
+    files: tuple[Path, ...]
+    hash: str
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """The configuration in a file. Raises `ConfigurationError` with all that is wrong with it."""
+    problems: list[Problem] = []
+    written, files = read_all(path, environ, problems)
+    written = override(written, environ, NAMED, problems)
+    tree = presets.write_out(written, problems)
+    config, broken = validate(tree, written, problems)
+    checked = checks.Checked(config=config, tree=tree, written=written, broken=broken)
+    problems.extend(checks.errors(checked))
+    if problems:
+        raise ConfigurationError(problems)
+    canonical = json.dumps(plain(tree), sort_keys=True)
+    return Loaded(
+        config=config,
+        warnings=in_order(checks.warnings(checked)),
+        files=files,
+        hash=hashlib.sha256(canonical.encode()).hexdigest(),
+    )
