@@ -36,11 +36,13 @@ __all__ = ["Config", "ConfigurationError", "Loaded", "Problem", "load", "schema"
 class Loaded:
     """A configuration that can be used.
 
-    `files` are all that were read. `hash` is the same for the same settings, wherever they come from; secrets count.
+    `presets` are those of the sources that use one, by source. `files` are all that were read. `hash` is the same for
+    the same settings, wherever they come from; secrets count.
     """
 
     config: Config
     warnings: list[Problem]
+    presets: Mapping[str, str]
     files: tuple[Path, ...]
     hash: str
 
@@ -60,6 +62,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     return Loaded(
         config=config,
         warnings=in_order(checks.warnings(checked)),
+        presets=presets.chosen(written, "sources"),
         files=files,
         hash=hashlib.sha256(canonical.encode()).hexdigest(),
     )

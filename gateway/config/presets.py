@@ -81,6 +81,13 @@ def parameters(entry: Node | None, section: str) -> set[str]:
     return set(load(section, name).params) if name in names(section) else set()
 
 
+def chosen(tree: Mapping, section: str) -> dict[str, str]:
+    """The presets that entries of a section name, by entry, as long as it has not been written out."""
+    entries = tree.items.get(section)
+    named = {name: child(node, PRESET) for name, node in entries.items.items()} if isinstance(entries, Mapping) else {}
+    return {name: str(preset.value) for name, preset in named.items() if isinstance(preset, Scalar)}
+
+
 def write_out(tree: Mapping, problems: list[Problem]) -> Mapping:
     """The configuration with all its presets written out; without the entries for which that cannot be done.
 

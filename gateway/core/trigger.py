@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.core.duration import Duration
 from gateway.core.event import Event
@@ -62,6 +62,11 @@ class Match(BaseModel):
         return re.compile("|".join(fnmatch.translate(glob) for glob in _several(self.type)))
 
 
+def _written_out(on: Any) -> Any:
+    listed = on if isinstance(on, list | tuple) else [on]
+    return [{"source": match} if isinstance(match, str) else match for match in listed]
+
+
 class Once(BaseModel):
     """Enqueue once: which requests are the same, and how long one holds the key against others."""
 
@@ -78,7 +83,9 @@ class Trigger(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    on: tuple[Match, ...] = Field(description="A source's name, {source, type}, {run, state}, or a list of these.")
+    on: Annotated[
+        tuple[Match, ...], BeforeValidator(_written_out, json_schema_input_type=str | Match | list[str | Match])
+    ] = Field(description="A source's name, {source, type}, {run, state}, or a list of these.")
     when: Annotated[Expression, sees("event", "item")] | None = Field(None, description="Fires only if this holds.")
     target: str
     payload: Annotated[Tree, sees("event", "item")] = Field(Tree({}), description="What the target is given.")
@@ -87,15 +94,6 @@ class Trigger(BaseModel):
     max_wait: Duration | None = Field(None, description="But no longer than this; default ten times `debounce`.")
     for_each: Annotated[Tree, sees("event")] | None = Field(None, description="{name: list}: one request per `item`.")
     mode: Literal["run", "shadow"] = Field("run", description="`shadow` decides and records, and never runs.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _write_out_on(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "on" in value:
-            listed = value["on"] if isinstance(value["on"], list | tuple) else [value["on"]]
-            on = [{"source": match} if isinstance(match, str) else match for match in listed]
-            return {**value, "on": on}
-        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
