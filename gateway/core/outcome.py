@@ -9,12 +9,11 @@ from typing import Any
 class Outcome:
     """What all outcomes carry.
 
-    `status` is the HTTP status or exit code, where there was one; `log` the tail of what the target said.
+    `status` is the HTTP status or exit code, where there was one.
     """
 
     reason: str | None = None
     status: int | None = None
-    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,7 @@ def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) ->
         payload = trigger.payload.render(context)
         body = strict_json.dump(payload)
         part = "per_key.key"
-        lane = _lane(lanes.get(trigger.target), context, payload)
+        lane = render_lane(lanes.get(trigger.target), context, payload)
     except (TemplateError, TypeError) as error:
         return Decision(trigger=name, decision=Verb.ERROR, reason=f"{part}: {error}")
     if trigger.mode == "shadow":
@@ -113,7 +113,8 @@ def _key(name: str, trigger: Trigger, context: dict[str, Any]) -> str | None:
     return name if trigger.once.key is None else _name(trigger.once.key, context)
 
 
-def _lane(template: Template | None, context: dict[str, Any], payload: Any) -> str | None:
+def render_lane(template: Template | None, context: dict[str, Any], payload: Any) -> str | None:
+    """The lane of a run: its `per_key.key`. Raises `TemplateError` where it fails or is empty."""
     return None if template is None else _name(template, context | {"payload": payload})
 
 
