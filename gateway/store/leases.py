@@ -33,27 +33,33 @@ class Node:
 
 async def register(database: Database, node: Node, lease: timedelta) -> None:
     """Makes a node known, with a lease; adds the rows of targets that are new."""
-    values = {
+    await database.commit(_register, (node, lease))
+
+
+async def _register(work: Work, registrations: Sequence[tuple[Node, timedelta]]) -> list[None]:
+    for node, lease in registrations:
+        await _insert(work, node, lease)
+    return [None for _ in registrations]
+
+
+async def _insert(work: Work, node: Node, lease: timedelta) -> None:
+    values: dict[str, Any] = {
         "id": node.id,
         "name": node.name,
         "version": node.version,
         "config_hash": node.config_hash,
         "labels": orjson.dumps(node.labels),
         "targets": orjson.dumps(node.targets),
-        "started_at": database.now(),
+        "started_at": work.now,
     }
-    until = {} if database.is_sqlite else {"lease_until": from_now(lease)}
-
-    async def write(work: Work, _: Sequence[None]) -> list[None]:
-        if database.is_sqlite:
-            await work.connection.execute(delete(nodes))
-        await work.connection.execute(insert(nodes).values({**values, **until}))
-        known = set(await work.connection.scalars(select(targets.c.name)))
-        if new := [{"name": name} for name in node.targets if name not in known]:
-            await work.connection.execute(insert(targets), new)
-        return [None]
-
-    await database.commit(write, None)
+    if work.connection.dialect.name == "sqlite":
+        await work.connection.execute(delete(nodes))
+    else:
+        values["lease_until"] = from_now(lease)
+    await work.connection.execute(insert(nodes).values(values))
+    known = set(await work.connection.scalars(select(targets.c.name)))
+    if new := [{"name": name} for name in node.targets if name not in known]:
+        await work.connection.execute(insert(targets), new)
 
 
 async def renew(database: Database, node_id: str, lease: timedelta) -> bool:
@@ -68,17 +74,19 @@ async def renew(database: Database, node_id: str, lease: timedelta) -> bool:
 
 async def touch(database: Database, node_id: str) -> None:
     """Writes something that changes nothing. Raises where the database, or the disk under it, takes no writes."""
-
-    async def write(work: Work, _: Sequence[None]) -> list[None]:
-        await work.connection.execute(update(nodes).where(nodes.c.id == node_id).values(name=nodes.c.name))
-        return [None]
-
     database.check_file()
-    await database.commit(write, None)
+    await database.commit(_touch, node_id)
+
+
+async def _touch(work: Work, node_ids: Sequence[str]) -> list[None]:
+    await work.connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(name=nodes.c.name))
+    return [None for _ in node_ids]
 
 
 async def retire(database: Database, node_id: str) -> None:
-    """Gives the lease back: what the node still runs is lost at once."""
+    """Gives the lease back: what the node still runs is lost at once. On SQLite the next start does that."""
+    if database.is_sqlite:
+        return
     async with database.engine.begin() as connection:
         await connection.execute(delete(nodes).where(nodes.c.id == node_id))
 
