@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -18,6 +18,8 @@ from gateway.runtime.janitor import Janitor, Keep
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
 from gateway.runtime.snapshot import Current, Snapshot
+from gateway.sources.base import Settings as Source
+from gateway.sources.webhook import Settings as Webhook
 from gateway.sources.webhook import WebhookSource
 from gateway.store.database import Database, DatabaseInUse, open_database, weaknesses
 from gateway.store.migrate import migrate
@@ -40,7 +42,7 @@ async def _run(loaded: Loaded) -> int:
             await _prepare(database)
             await _serve(loaded, database, snapshot)
     except (DatabaseInUse, Unavailable, OSError) as error:
-        log.error("gateway.cannot_start", reason=str(error))
+        log.error("gateway.cannot_start", reason=str(error))  # noqa: TRY400 - what is wrong is outside, and said
         return CANNOT_START
     return 0
 
@@ -51,12 +53,16 @@ async def _snapshot(loaded: Loaded) -> AsyncIterator[Snapshot]:
     async with open_targets(config.targets) as targets:
         yield Snapshot(
             hash=loaded.hash,
-            sources={name: WebhookSource(name, settings) for name, settings in config.sources.items()},
+            sources=_webhooks(config.sources),
             triggers=config.triggers,
             targets=targets,
             windows=config.windows,
             labels=config.server.labels,
         )
+
+
+def _webhooks(sources: Mapping[str, Source]) -> dict[str, WebhookSource]:
+    return {name: WebhookSource(name, section) for name, section in sources.items() if isinstance(section, Webhook)}
 
 
 async def _prepare(database: Database) -> None:
@@ -102,7 +108,7 @@ async def _serve(loaded: Loaded, database: Database, snapshot: Snapshot) -> None
 async def _loops(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Loops that go on until the body ends; one that crashes ends the gateway rather than its own work alone."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
+        tasks = [group.create_task(loop) for loop in loops]
         yield
         for task in tasks:
             task.cancel()
