@@ -137,7 +137,7 @@ def _refuse_statements(node: nodes.Node, loops: int = 0) -> None:
     for child in node.iter_child_nodes():
         if isinstance(child, nodes.Stmt) and not isinstance(child, _STATEMENTS):
             name = type(child).__name__.lower().replace("assign", "set")
-            raise ValueError(f"line {child.lineno}: only if and for are allowed, not {name}")  # noqa: TRY004 - its type is its syntax
+            raise ValueError(f"line {child.lineno or node.lineno}: only if and for are allowed, not {name}")  # noqa: TRY004 - its type is its syntax
         if isinstance(child, nodes.Name) and child.name == "self":
             raise ValueError(f"line {child.lineno}: there is no self")
         if isinstance(child, nodes.For) and (child.recursive or loops == MAX_LOOP_DEPTH):

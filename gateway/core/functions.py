@@ -7,7 +7,6 @@ replaced by one that knows a limit.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
-from types import GeneratorType
 from typing import Any
 
 from jinja2 import Environment, Undefined, pass_context, pass_environment
@@ -69,20 +68,21 @@ def _counted(scope: Scope, values: Iterable[Any]) -> Iterator[Any]:
 
 def final(value: Any) -> Any:
     """What a template comes to is a value: neither undefined, nor a method somebody forgot to call, nor yet to come."""
-    if isinstance(value, GeneratorType | reversed | range):
+    if isinstance(value, Undefined):
+        return str(value)  # raises, and says what is missing; only an `if` without `else` is the empty text
+    if isinstance(value, range) or hasattr(value, "__next__"):
         value = list(value)
-    _refuse_undefined(value)
     if isinstance(value, list | tuple | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            _refuse_undefined(item)
+        _refuse_undefined(value.values() if isinstance(value, dict) else value)
     elif callable(value):
         raise TypeError(f"{getattr(value, '__name__', 'this')} is a function: call it with ()")
     return value
 
 
-def _refuse_undefined(value: Any) -> None:
-    if isinstance(value, Undefined):
-        str(value)  # raises, and says what is missing
+def _refuse_undefined(items: Iterable[Any]) -> None:
+    for item in items:
+        if isinstance(item, Undefined):
+            str(item)
 
 
 def _text(parts: Iterable[Any]) -> str:

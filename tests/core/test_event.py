@@ -1,0 +1,33 @@
+"""What templates see of an event is all that design names, and nothing else."""
+
+from gateway.core.event import Cause
+from tests.core.samples import NOW, event
+
+
+def test_templates_see_the_parts_of_an_event() -> None:
+    one = event(changed=("status",), headers={"x-a": "1"}, object={"id": 1}, sender_id="s", subject="dcim/7")
+
+    assert one.context() == {
+        "id": one.id,
+        "sender_id": "s",
+        "source": "netbox",
+        "type": "netbox.dcim.device.updated",
+        "subject": "dcim/7",
+        "time": NOW,
+        "received_at": NOW,
+        "data": {},
+        "object": {"id": 1},
+        "changed": ["status"],
+        "headers": {"x-a": "1"},
+        "origin": one.id,
+    }
+
+
+def test_changed_is_always_a_list() -> None:
+    assert event().context()["changed"] == []
+
+
+def test_the_origin_of_a_chain_is_its_first_event() -> None:
+    caused = event(cause=Cause(run_id="r", trigger="t", origin_event_id="first", depth=3))
+
+    assert caused.context()["origin"] == "first"
