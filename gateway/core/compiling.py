@@ -43,11 +43,16 @@ def parse(source: str) -> nodes.Template:
 
 
 def undeclared(tree: nodes.Template) -> frozenset[str]:
-    """The names a template expects to be given. Raises `ValueError` for an unknown filter or test."""
+    """The names a template expects to be given. Raises `ValueError` for what shows only when code is made.
+
+    That is an unknown filter or test, and a name that is undefined in a constant, such as `''.nope ~ 'a'`.
+    """
     try:
         return frozenset(find_undeclared_variables(tree)) - FUNCTIONS.keys()
-    except TemplateSyntaxError as error:  # an unknown filter or test shows only when code is made
+    except TemplateSyntaxError as error:
         raise ValueError(f"line {error.lineno}: {error.message}") from error
+    except NameUndefined as error:
+        raise ValueError(_message(error, {})) from error
 
 
 def is_expression(tree: nodes.Template) -> bool:

@@ -232,13 +232,14 @@ bodies = st.fixed_dictionaries(
 
 
 def comparable(step: Decision | Request) -> Decision | Request:
-    return replace(step, trigger="t", run_id="r")
+    return replace(step, run_id="r")
 
 
 @given(st.lists(st.sampled_from(TRIGGERS), max_size=5), bodies)
 def test_p7_every_trigger_decides_as_it_would_alone(triggers: list[Trigger], data: dict[str, Any]) -> None:
-    together = steps(*triggers, of=event(data=data))
-    alone = [step for one in triggers for step in steps(one, of=event(data=data))]
+    named = [(f"t{i}", one) for i, one in enumerate(triggers)]
+    together = plan(event(data=data), named, {}, NOW).steps
+    alone = [step for one in named for step in plan(event(data=data), [one], {}, NOW).steps]
 
     assert list(map(comparable, together)) == list(map(comparable, alone))
 
