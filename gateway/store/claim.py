@@ -4,7 +4,7 @@ The target's row is locked first. It says whether the target is paused or its br
 only one who counts the running runs and adds to them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,8 +25,9 @@ _CLAIMED = after(State.QUEUED, Move.CLAIM)
 class Claim:
     """What a node asks for: so many runs of a target that allows `limit` at once over all nodes.
 
+    For each target a node asks once at a time.
     `executing` are the runs of the target that the node knows of; others that the table calls its own were claimed by a
-    commit of unknown fate, were never called, and are handed out again.
+    commit whose fate the node never learned, were never called, and are handed out again.
     """
 
     node_id: str
@@ -68,16 +69,28 @@ _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
 
 async def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
     """For each claim the runs that became the node's, in the order in which they shall start."""
-    return [await _claim(work, wanted) for wanted in claims]
+    in_lock_order = sorted(claims, key=lambda wanted: wanted.target)
+    claimed = {id(wanted): await _claim(work, wanted) for wanted in in_lock_order}
+    return [claimed[id(wanted)] for wanted in claims]
 
 
 async def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
-    if not await _holds_lease(work.connection, wanted.node_id):
+    connection = work.connection
+    locked = select(targets).where(targets.c.name == wanted.target).with_for_update()
+    target = (await connection.execute(locked)).one_or_none()
+    if target is None or not await _holds_lease(connection, wanted.node_id):
         return []
-    orphans = await _never_called(work.connection, wanted) if work.repeated else []
-    free = min(wanted.slots, await _free(work, wanted)) - len(orphans)
-    if free <= 0:
-        return orphans
+    in_progress = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == wanted.target)
+    running = (await connection.execute(in_progress)).all()
+    mine = {row.id for row in running if row.node_id == wanted.node_id}
+    orphans = await _find(connection, mine - wanted.executing)
+    # where its breaker lets one call probe, that is all
+    limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
+    free = min(wanted.slots - len(orphans), limit - len(running))
+    return orphans + (await _take(work, wanted, free) if free > 0 and not _is_paused(target, work.now) else [])
+
+
+async def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
     values = {
         "state": _CLAIMED,
         "claimable": False,
@@ -88,10 +101,10 @@ async def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     }
     # the conditions stand outside as well: PostgreSQL checks only those again when a row changed while it waited
     due = is_claimable & (runs.c.due_at <= work.now)
-    chosen = runs.c.id.in_(_first_due(wanted.target, work.now, free))
-    rows = await work.connection.execute(update(runs).where(chosen, due).values(values).returning(*_COLUMNS))
-    claimed = [ClaimedRun(**row._mapping) for row in rows]  # noqa: SLF001 - the documented name
-    return orphans + sorted(claimed, key=lambda run: (run.due_at, run.id))
+    first = select(runs.c.id).where(runs.c.id.in_(_first_due(wanted.target, work.now, free)), due)
+    locked = first.order_by(runs.c.id).with_for_update().cte("locked")  # in the order in which everybody locks runs
+    chosen = runs.c.id.in_(select(locked.c.id))
+    return _in_order(await work.connection.execute(update(runs).where(chosen, due).values(values).returning(*_COLUMNS)))
 
 
 def _first_due(target: str, now: datetime, free: int) -> Any:
@@ -108,19 +121,6 @@ def _first_due(target: str, now: datetime, free: int) -> Any:
     return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(free).scalar_subquery()
 
 
-async def _free(work: Work, wanted: Claim) -> int:
-    """How many more runs of the target may start, over all nodes; takes the lock that makes this true."""
-    locked = select(targets).where(targets.c.name == wanted.target).with_for_update()
-    target = (await work.connection.execute(locked)).one_or_none()
-    if target is None or _is_paused(target, work.now):
-        return 0
-    running = await work.connection.scalar(
-        select(func.count()).select_from(runs).where(is_running, runs.c.target == wanted.target)
-    )
-    limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
-    return limit - (running or 0)
-
-
 def _is_paused(target: Any, now: datetime) -> bool:
     return target.paused and (target.paused_until is None or now < target.paused_until)
 
@@ -130,10 +130,13 @@ async def _holds_lease(connection: AsyncConnection, node_id: str) -> bool:
     return await connection.scalar(select(nodes.c.id).where(nodes.c.id == node_id, lasting)) is not None
 
 
-async def _never_called(connection: AsyncConnection, wanted: Claim) -> list[ClaimedRun]:
-    mine = is_running & (runs.c.target == wanted.target) & (runs.c.node_id == wanted.node_id)
-    rows = await connection.execute(select(*_COLUMNS).where(mine).order_by(runs.c.due_at, runs.c.id))
-    return [ClaimedRun(**row._mapping) for row in rows if row.id not in wanted.executing]  # noqa: SLF001
+async def _find(connection: AsyncConnection, run_ids: set[str]) -> list[ClaimedRun]:
+    return _in_order(await connection.execute(select(*_COLUMNS).where(runs.c.id.in_(run_ids)))) if run_ids else []
+
+
+def _in_order(rows: Iterable[Any]) -> list[ClaimedRun]:
+    claimed = [ClaimedRun(**row._mapping) for row in rows]  # noqa: SLF001 - the documented name
+    return sorted(claimed, key=lambda run: (run.due_at, run.id))
 
 
 async def next_due(connection: AsyncConnection, names: Sequence[str]) -> dict[str, datetime]:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.once import Until
-from gateway.core.request import Decision, Priority, Request
+from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import FINAL, Move, State, after
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
@@ -32,18 +32,24 @@ class Cancellation:
 
 async def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
     """The state of each run after it; one in progress stays running until its node has ended the call."""
-    return [await _cancel(work, cancellation) for cancellation in cancellations]
+    await _lock(work, [wanted.run_id for wanted in cancellations])
+    return [await _cancel(work, wanted) for wanted in cancellations]
+
+
+async def _lock(work: Work, run_ids: Sequence[str]) -> None:
+    """Locks everything these runs touch, in order, before they are looked at one by one."""
+    place = select(runs.c.target, runs.c.key, runs.c.lane).where(runs.c.id.in_(run_ids))
+    places = (await work.connection.execute(place)).all()
+    await lock_targets(work.connection, (row.target for row in places if row.lane is not None))
+    await Releasing.lock(work, run_ids, [(row.target, row.key) for row in places if row.key is not None])
 
 
 async def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
     connection = work.connection
-    unlocked = (await connection.execute(select(runs).where(runs.c.id == wanted.run_id))).one_or_none()
-    if unlocked is None:
+    key = (await connection.execute(select(runs.c.target, runs.c.key).where(runs.c.id == wanted.run_id))).one_or_none()
+    if key is None:
         return NotFound(f"there is no run {wanted.run_id}")
-    if unlocked.lane is not None:
-        await lock_targets(connection, [unlocked.target])
-    held = [(unlocked.target, unlocked.key)] if unlocked.key is not None else []
-    releasing = await Releasing.lock(work, [wanted.run_id], held)
+    releasing = await Releasing.lock(work, [wanted.run_id], [] if key[1] is None else [key])
     row = releasing.runs[wanted.run_id]
     state = State(row.state)
     if state in FINAL:
@@ -74,31 +80,52 @@ class Repetition:
 
 async def repeat_runs(work: Work, repetitions: Sequence[Repetition]) -> list[Decision | NotFound | Conflict]:
     """For each the decision about its new run."""
-    return [await _repeat(work, repetition) for repetition in repetitions]
+    wanted = {repetition.new_run_id: repetition.run_id for repetition in repetitions}
+    rows = await work.connection.execute(select(runs).where(runs.c.id.in_({*wanted, *wanted.values()})))
+    repeating = _Repeating(work, {row.id: row for row in rows})
+    await repeating.lock(repetitions)
+    decisions = [repeating.repeat(repetition) for repetition in repetitions]
+    await repeating.enqueuing.write()
+    await notify(work.connection, orjson.dumps(sorted({row.target for row in repeating.known.values()})).decode())
+    return decisions
 
 
-async def _repeat(work: Work, wanted: Repetition) -> Decision | NotFound | Conflict:
-    connection = work.connection
-    old = (await connection.execute(select(runs).where(runs.c.id == wanted.run_id))).one_or_none()
-    if old is None:
-        return NotFound(f"there is no run {wanted.run_id}")
-    if State(old.state) not in FINAL:
-        return Conflict(f"the run is {old.state}: only a finished one can be retried")
-    request = _request_again(old, wanted)
-    enqueuing = Enqueuing(work, limits=dict(wanted.limits))
-    await enqueuing.lock([request])
-    if holder := enqueuing.holder_of(request):
-        enqueuing.linked = {(holder, event_id) for event_id in await _events_of(connection, holder)}
-    cargo = Cargo(
-        event_ids=tuple(sorted(await _events_of(connection, old.id))),
-        size=old.size,
-        origin_event_id=old.origin_event_id,
-        depth=old.depth,
-    )
-    decision = enqueuing.enqueue(request, cargo)
-    await enqueuing.write()
-    await notify(connection, orjson.dumps([old.target]).decode())
-    return decision
+@dataclass(slots=True)
+class _Repeating:
+    work: Work
+    known: dict[str, Any]
+    enqueuing: Enqueuing = field(init=False)
+    _requests: dict[str, Request] = field(default_factory=dict)
+    _events: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.enqueuing = Enqueuing(self.work)
+
+    async def lock(self, repetitions: Sequence[Repetition]) -> None:
+        for wanted in repetitions:
+            self.enqueuing.limits.update(wanted.limits)
+            if old := self.known.get(wanted.run_id):
+                self._requests[wanted.new_run_id] = _request_again(old, wanted)
+        await self.enqueuing.lock(list(self._requests.values()))
+        holders = {holder for request in self._requests.values() if (holder := self.enqueuing.holder_of(request))}
+        self._events = await _events_of(self.work.connection, {*self.known, *holders})
+        self.enqueuing.linked = {(holder, event) for holder in holders for event in self._events[holder]}
+
+    def repeat(self, wanted: Repetition) -> Decision | NotFound | Conflict:
+        old, again = self.known.get(wanted.run_id), self.known.get(wanted.new_run_id)
+        if old is None:
+            return NotFound(f"there is no run {wanted.run_id}")
+        if State(old.state) not in FINAL:
+            return Conflict(f"the run is {old.state}: only a finished one can be retried")
+        if again is not None:  # a commit of unknown fate had made it after all
+            return Decision(trigger=old.trigger, decision=Verb.ENQUEUED, run_id=again.id)
+        cargo = Cargo(
+            event_ids=tuple(sorted(self._events[old.id])),
+            size=old.size,
+            origin_event_id=old.origin_event_id,
+            depth=old.depth,
+        )
+        return self.enqueuing.enqueue(self._requests[wanted.new_run_id], cargo)
 
 
 def _request_again(old: Any, wanted: Repetition) -> Request:
@@ -117,10 +144,14 @@ def _request_again(old: Any, wanted: Repetition) -> Request:
     )
 
 
-async def _events_of(connection: AsyncConnection, run_id: str) -> set[str]:
-    merged = await connection.scalars(select(run_events.c.event_id).where(run_events.c.run_id == run_id))
-    first = await connection.scalars(select(runs.c.event_id).where(runs.c.id == run_id, runs.c.event_id.is_not(None)))
-    return {*merged, *first}
+async def _events_of(connection: AsyncConnection, run_ids: set[str]) -> dict[str, set[str]]:
+    """The ids of the events of each of these runs."""
+    first = select(runs.c.id, runs.c.event_id).where(runs.c.id.in_(run_ids), runs.c.event_id.is_not(None))
+    merged = select(run_events).where(run_events.c.run_id.in_(run_ids))
+    found: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
+    for run_id, event_id in await connection.execute(union_all(first, merged)):
+        found[run_id].add(event_id)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +166,7 @@ class Pause:
 
 async def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
     """Until when each is paused, where it ends by itself."""
+    await lock_targets(work.connection, (pause.target for pause in pauses))
     ends: list[datetime | None] = []
     for pause in pauses:
         until = work.now + pause.lasting if pause.lasting else None
@@ -155,6 +187,7 @@ async def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
         "breaker_pause": None,
         "open_until": None,
     }
-    await work.connection.execute(update(targets).where(targets.c.name.in_(sorted(names))).values(values))
+    await lock_targets(work.connection, names)
+    await work.connection.execute(update(targets).where(targets.c.name.in_(names)).values(values))
     await notify(work.connection, orjson.dumps(sorted(names)).decode())
     return [None for _ in names]

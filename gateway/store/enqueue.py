@@ -115,6 +115,7 @@ class Enqueuing:
 
     def _supersede(self, request: Request, cargo: Cargo, older: dict[str, Any]) -> Decision:
         run = _new_run(request, cargo, self.work.now, None)
+        run["payload"] = _newer_payload(request, older)
         run["not_before"] = older["due_at"]
         run["due_at"] = max(run["due_at"], older["due_at"])
         run["events"] += older["events"]
@@ -146,7 +147,7 @@ class Enqueuing:
         if links:
             run["events"] += len(links)
             run["size"] += cargo.size
-        run["payload"] = request.payload
+        run["payload"] = _newer_payload(request, run)
         run["priority"] = min(run["priority"], request.priority)
         run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
         self._links |= links
@@ -217,6 +218,13 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "requested_by": request.requested_by,
         "retried_from": request.retried_from,
     }
+
+
+def _newer_payload(request: Request, run: dict[str, Any]) -> bytes:
+    """A retry by hand brings old data to a run that may have newer."""
+    is_old = request.retried_from is not None and request.retried_from < run["id"]
+    payload: bytes = run["payload"] if is_old else request.payload
+    return payload
 
 
 def _first_due(request: Request, now: datetime) -> datetime:

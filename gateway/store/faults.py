@@ -2,12 +2,19 @@
 
 from enum import Enum, auto
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from gateway.core.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
-_AWAY_CLASSES = ("08", "53", "57", "58", "25")  # connection, resources, operator, system; read-only standby
+# connection, resources, operator, system, corruption; read-only standby
+_AWAY_CLASSES = ("08", "53", "57", "58", "XX", "25")
 _SQLITE_CONFLICTS = ("UNIQUE constraint failed",)
+_SQLITE_AWAY = frozenset({"OperationalError", "DatabaseError"})  # locked, full or read-only; malformed
 
 
 class Fault(Enum):
@@ -29,4 +36,12 @@ def classify(error: Exception) -> Fault:
         return Fault.CONFLICT
     if error.connection_invalidated or code.startswith(_AWAY_CLASSES):
         return Fault.AWAY
-    return Fault.AWAY if isinstance(error, OperationalError) else Fault.REQUEST
+    return Fault.AWAY if type(error.orig).__name__ in _SQLITE_AWAY else Fault.REQUEST
+
+
+def to_caller(error: Exception) -> Exception:
+    """What whoever asked is told: that the store is unavailable, unless the request itself is to blame."""
+    if classify(error) is Fault.REQUEST:
+        return error
+    log.error("store.unavailable", error=f"{type(error).__name__}: {error}"[:200])
+    return Unavailable("the database cannot be used now", retry_after=2)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.request import Priority
+from gateway.store.bulk import insert_rows
 from gateway.store.schema import is_behind, is_claimable, is_running, runs, targets, waits_in_lane
 
 Condition = ColumnElement[bool]
@@ -33,10 +34,11 @@ Lane = tuple[str, str]
 
 
 async def lock_targets(connection: AsyncConnection, names: Iterable[str]) -> None:
-    """Takes the rows of targets, in order, before anything else is locked."""
-    if wanted := sorted(set(names)):
+    """Takes the rows of targets, in order, before anything else is locked; makes those that no node has made yet."""
+    if wanted := set(names):
         locked = select(targets.c.name).where(targets.c.name.in_(wanted)).order_by(targets.c.name).with_for_update()
-        await connection.execute(locked)
+        known = (await connection.scalars(locked)).all()
+        await insert_rows(connection, targets, [{"name": name} for name in sorted(wanted.difference(known))])
 
 
 async def reseat(connection: AsyncConnection, lanes: Iterable[Lane], limits: LaneLimits, now: datetime) -> None:

@@ -15,7 +15,8 @@ from sqlalchemy import delete, exists, insert, or_, select, update
 from gateway.store.claim import ClaimedRun
 from gateway.store.clock import database_now, from_now
 from gateway.store.database import Database
-from gateway.store.schema import is_running, nodes, runs, targets
+from gateway.store.lanes import lock_targets
+from gateway.store.schema import is_running, nodes, runs
 from gateway.store.writer import Work
 
 
@@ -31,50 +32,54 @@ class Node:
     targets: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holding:
+    """A node with the length of its lease; on SQLite it has none that could end."""
+
+    node: Node
+    lease: timedelta | None
+
+
 async def register(database: Database, node: Node, lease: timedelta) -> None:
     """Makes a node known, with a lease; adds the rows of targets that are new."""
-    await database.commit(_register, (node, lease))
+    await database.commit(_register, _Holding(node=node, lease=None if database.is_sqlite else lease))
 
 
-async def _register(work: Work, registrations: Sequence[tuple[Node, timedelta]]) -> list[None]:
-    for node, lease in registrations:
-        await _insert(work, node, lease)
-    return [None for _ in registrations]
-
-
-async def _insert(work: Work, node: Node, lease: timedelta) -> None:
-    values: dict[str, Any] = {
-        "id": node.id,
-        "name": node.name,
-        "version": node.version,
-        "config_hash": node.config_hash,
-        "labels": orjson.dumps(node.labels),
-        "targets": orjson.dumps(node.targets),
-        "started_at": work.now,
-    }
-    if work.connection.dialect.name == "sqlite":
-        await work.connection.execute(delete(nodes))
-    else:
-        values["lease_until"] = from_now(lease)
-    await work.connection.execute(insert(nodes).values(values))
-    known = set(await work.connection.scalars(select(targets.c.name)))
-    if new := [{"name": name} for name in node.targets if name not in known]:
-        await work.connection.execute(insert(targets), new)
+async def _register(work: Work, holdings: Sequence[_Holding]) -> list[None]:
+    for holding in holdings:
+        node = holding.node
+        forerunners = delete(nodes) if holding.lease is None else delete(nodes).where(nodes.c.id == node.id)
+        await work.connection.execute(forerunners)
+        values = {
+            "id": node.id,
+            "name": node.name,
+            "version": node.version,
+            "config_hash": node.config_hash,
+            "labels": orjson.dumps(node.labels),
+            "targets": orjson.dumps(node.targets),
+            "started_at": work.now,
+            "lease_until": None if holding.lease is None else from_now(holding.lease),
+        }
+        await work.connection.execute(insert(nodes).values(values))
+        await lock_targets(work.connection, node.targets)
+    return [None for _ in holdings]
 
 
 async def renew(database: Database, node_id: str, lease: timedelta) -> bool:
     """Prolongs a lease; `False` where it was over, and this node's runs are somebody else's."""
-    if database.is_sqlite:
-        return True
-    lasting = update(nodes).where(nodes.c.id == node_id, nodes.c.lease_until > database_now())
-    async with database.engine.begin() as connection:
-        renewed = await connection.execute(lasting.values(lease_until=from_now(lease)))
-        return renewed.rowcount == 1
+    return database.is_sqlite or await database.commit(_renew, (node_id, lease))
+
+
+async def _renew(work: Work, renewals: Sequence[tuple[str, timedelta]]) -> list[bool]:
+    renewed = []
+    for node_id, lease in renewals:
+        lasting = update(nodes).where(nodes.c.id == node_id, nodes.c.lease_until > database_now())
+        renewed.append((await work.connection.execute(lasting.values(lease_until=from_now(lease)))).rowcount == 1)
+    return renewed
 
 
 async def touch(database: Database, node_id: str) -> None:
     """Writes something that changes nothing. Raises where the database, or the disk under it, takes no writes."""
-    database.check_file()
     await database.commit(_touch, node_id)
 
 
@@ -84,22 +89,31 @@ async def _touch(work: Work, node_ids: Sequence[str]) -> list[None]:
 
 
 async def retire(database: Database, node_id: str) -> None:
-    """Gives the lease back: what the node still runs is lost at once. On SQLite the next start does that."""
-    if database.is_sqlite:
-        return
-    async with database.engine.begin() as connection:
-        await connection.execute(delete(nodes).where(nodes.c.id == node_id))
+    """Gives the lease back: what the node still runs is lost at once."""
+    await database.commit(_retire, node_id)
+
+
+async def _retire(work: Work, node_ids: Sequence[str]) -> list[None]:
+    await work.connection.execute(delete(nodes).where(nodes.c.id.in_(node_ids)))
+    return [None for _ in node_ids]
 
 
 async def lost_runs(database: Database) -> list[ClaimedRun]:
-    """Runs in progress on a node that has no lease any more."""
-    alive = select(nodes.c.id).where(
-        nodes.c.id == runs.c.node_id, or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
-    )
+    """Runs in progress on a node that has no lease any more.
+
+    Such a node is forgotten first: a renewal under way at that moment either comes before, or finds no lease.
+    """
+    if not database.is_sqlite:
+        await database.commit(_forget_expired, None)
     columns = [runs.c[name] for name in ClaimedRun.__slots__]
+    lost = select(*columns).where(is_running, ~exists(select(nodes.c.id).where(nodes.c.id == runs.c.node_id)))
     async with database.read() as connection:
-        rows = await connection.execute(select(*columns).where(is_running, ~exists(alive)))
-        return [ClaimedRun(**row._mapping) for row in rows]  # noqa: SLF001 - the documented name
+        return [ClaimedRun(**row._mapping) for row in await connection.execute(lost)]  # noqa: SLF001 - the documented name
+
+
+async def _forget_expired(work: Work, askers: Sequence[None]) -> list[None]:
+    await work.connection.execute(delete(nodes).where(nodes.c.lease_until <= database_now()))
+    return [None for _ in askers]
 
 
 async def cancelled_runs(database: Database, node_id: str) -> list[str]:

@@ -17,8 +17,9 @@ async def migrate(database: Database) -> bool:
     All of it is one transaction: killed in the middle of it, nothing has happened.
     """
     async with database.read() as connection:
-        if await connection.run_sync(_version) == HEAD:
-            return False
+        version = await connection.run_sync(_version)
+    if version is not None and version >= HEAD:  # a newer version of the code may have been here
+        return False
     async with database.engine.begin() as connection:
         await connection.run_sync(_upgrade)
     return True

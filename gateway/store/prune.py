@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, select
 
+from gateway.core.ids import earliest_id
 from gateway.core.run import FINAL
 from gateway.store.schema import attempts, events, is_unfinished, keys, run_events, runs
 from gateway.store.writer import Work
@@ -34,7 +35,8 @@ async def _prune(work: Work, cutoff: Cutoff) -> int:
 
 
 async def _prune_runs(work: Work, cutoff: Cutoff) -> int:
-    old = select(runs.c.id).where(runs.c.state.in_([*FINAL]), runs.c.finished_at < cutoff.runs_before)
+    aged = runs.c.id < earliest_id(cutoff.runs_before)  # ends the search where the young ones begin
+    old = select(runs.c.id).where(aged, runs.c.state.in_([*FINAL]), runs.c.finished_at < cutoff.runs_before)
     ids = list((await work.connection.scalars(old.order_by(runs.c.id).limit(BATCH))).all())
     if ids:
         await work.connection.execute(delete(attempts).where(attempts.c.run_id.in_(ids)))
@@ -51,7 +53,8 @@ async def _prune_events(work: Work, cutoff: Cutoff) -> int:
         .where(is_unfinished, run_events.c.event_id == events.c.id)
     )
     held = events.c.delivery_id.is_not(None) & (events.c.delivery_until > work.now)
-    old = select(events.c.id).where(events.c.received_at < cutoff.events_before, ~held, ~first, ~merged)
+    aged = events.c.id < earliest_id(cutoff.events_before)
+    old = select(events.c.id).where(aged, events.c.received_at < cutoff.events_before, ~held, ~first, ~merged)
     ids = list((await work.connection.scalars(old.order_by(events.c.id).limit(BATCH))).all())
     if ids:
         await work.connection.execute(delete(run_events).where(run_events.c.event_id.in_(ids)))

@@ -62,6 +62,20 @@ class Span(TypeDecorator[timedelta]):
         return None if value is None else timedelta(microseconds=value)
 
 
+class Prose(TypeDecorator[str]):
+    """Text that targets and people wrote; what no database can store, NUL and half a character, is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return (
+            None
+            if value is None
+            else value.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        )
+
+
 metadata = MetaData()
 
 events = Table(
@@ -123,7 +137,7 @@ runs = Table(
     Column("size", Integer, nullable=False),
     Column("origin_event_id", Id),
     Column("depth", Integer, nullable=False),
-    Column("reason", Text),
+    Column("reason", Prose),
     Column("output", LargeBinary),
     Column("requested_by", Name),
     Column("retried_from", Id),
@@ -186,8 +200,8 @@ attempts = Table(
     Column("finished_at", Timestamp, nullable=False),
     Column("outcome", String(20), nullable=False),
     Column("status", Integer),
-    Column("reason", Text),
-    Column("log", Text, nullable=False),
+    Column("reason", Prose),
+    Column("log", Prose, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -198,7 +212,7 @@ targets = Table(
     Column("paused", Boolean, nullable=False, default=False),
     Column("paused_until", Timestamp),
     Column("paused_by", Name),
-    Column("pause_reason", Text),
+    Column("pause_reason", Prose),
     Column("breaker_failures", Integer, nullable=False, default=0),
     Column("breaker_pause", Span),
     Column("open_until", Timestamp),

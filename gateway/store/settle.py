@@ -89,6 +89,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
     row = releasing.runs.get(one.run.id)
     if row is None or (row.state, row.node_id, row.attempt) != (State.RUNNING, one.run.node_id, one.run.attempt):
         return None
+    del releasing.runs[row.id]  # the same attempt may have been handed in twice
     tried = Tried(failures=row.failures, losses=row.losses, started_at=row.started_at, cancelling=row.cancelling)
     settlement = settle(tried, one.outcome, one.retry, work.now, random.random, repeat_lost=one.repeat_lost)  # noqa: TID251 - the core takes it from here
     move, newer = releasing.leave(row, settlement.move, settlement.due_at)
@@ -184,7 +185,8 @@ async def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
 
 async def _close_breakers(work: Work, names: set[str]) -> None:
     if names:
-        disturbed = or_(targets.c.breaker_failures > 0, targets.c.open_until.is_not(None))
+        probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
+        disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
         closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
         await work.connection.execute(
             update(targets).where(targets.c.name.in_(sorted(names)), disturbed).values(closed)

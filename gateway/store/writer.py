@@ -1,13 +1,12 @@
 """Group commit: one transaction for everything that is waiting, and no waiting for more.
 
 While a batch commits, the next one gathers. What is asked for carries its own ids, so a commit whose fate is unknown is
-simply repeated; and where one request spoils a batch, each is tried alone, so that only that one fails.
+simply repeated; and a batch that cannot be committed is halved until only the request that spoils it fails.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.core.errors import Unavailable
 from gateway.store.clock import Clock
-from gateway.store.faults import Fault, classify
+from gateway.store.faults import Fault, classify, to_caller
 
 log = structlog.get_logger(__name__)
 
@@ -53,20 +52,28 @@ class _Waiting:
     result: "asyncio.Future[Any]"
 
 
+@dataclass(slots=True)
+class _Fate:
+    """What is known of a batch: nothing for certain, once a commit was asked for and not confirmed."""
+
+    is_unknown: bool = False
+
+
 class Writer:
-    """Commits through one connection; several transactions wait in one queue."""
+    """Commits one batch at a time; several transactions wait in one queue."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
-        self._connection: AsyncConnection | None = None
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="writer")
 
     async def commit(self, transaction: Transaction[A, R], request: A) -> R:
         """Returns once the request is committed. Raises `Unavailable` where the database cannot take it now."""
+        if self._closing:
+            raise Unavailable("the gateway shuts down", retry_after=1)
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many requests wait for the database", retry_after=1)
         waiting = _Waiting(transaction, request, asyncio.get_running_loop().create_future())
@@ -76,11 +83,10 @@ class Writer:
         return result
 
     async def close(self) -> None:
-        """Commits what is waiting, then lets the connection go."""
+        """Commits what is waiting, and takes nothing more."""
         self._closing = True
         self._arrived.set()
         await self._task
-        await self._disconnect()
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
@@ -89,72 +95,60 @@ class Writer:
             if not self._waiting and not self._closing:
                 self._arrived.clear()
             if batch:
-                await self._settle_all(batch)
+                await self._commit(batch)
 
-    async def _settle_all(self, batch: list[_Waiting]) -> None:
+    async def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            await self._commit(batch)
+            results = await self._persist(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for the answer
-            if classify(error) is not Fault.REQUEST or len(batch) == 1:
-                _fail(batch, error)
+            if classify(error) is Fault.AWAY or len(batch) == 1:
+                _fail(batch, to_caller(error))
                 return
-            log.warning("store.batch_split", requests=len(batch), error=str(error)[:200])
-            for waiting in batch:
-                await self._settle_all([waiting])
+            log.warning("store.batch_halved", requests=len(batch), error=str(error)[:200])
+            middle = len(batch) // 2
+            await self._commit(batch[:middle])
+            await self._commit(batch[middle:])
         except asyncio.CancelledError:
             _fail(batch, Unavailable("the gateway shuts down", retry_after=1))
             raise
+        else:
+            _succeed(batch, results)
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
+    async def _persist(self, batch: list[_Waiting]) -> dict[int, Any]:
         """Repeats conflicts at once, and for `PATIENCE` seconds whatever a returning database may still take."""
         give_up = asyncio.get_running_loop().time() + PATIENCE
         conflicts = 0
-        ambiguous = False
+        fate = _Fate()
         while True:
-            progress = _Progress()
             try:
-                results = await self._try(batch, progress, repeated=ambiguous)
+                return await self._try(batch, fate)
             except Exception as error:
-                ambiguous = ambiguous or progress.committing
                 fault = classify(error)
                 conflicts += fault is Fault.CONFLICT
-                await self._disconnect()
                 late = asyncio.get_running_loop().time() >= give_up
                 if fault is Fault.REQUEST or late or conflicts > MAX_CONFLICTS or not self._outlasts(fault):
                     raise
                 await asyncio.sleep(0.2 if fault is Fault.AWAY else 0)
-            else:
-                _succeed(batch, results)
-                return
 
     def _outlasts(self, fault: Fault) -> bool:
         """A full or broken disk does not mend itself in seconds; a database server restarts in them."""
         return fault is Fault.CONFLICT or self._engine.dialect.name != "sqlite"
 
-    async def _try(self, batch: list[_Waiting], progress: "_Progress", *, repeated: bool) -> dict[int, Any]:
-        if self._connection is None:
-            self._connection = await self._engine.connect()
-        connection = self._connection
-        work = Work(connection, self._clock.now(), repeated)
-        results: dict[int, Any] = {}
-        async with connection.begin():
-            for transaction, group in _by_transaction(batch).items():
-                answers = await transaction(work, [waiting.request for waiting in group])
-                results.update(zip(map(id, group), answers, strict=True))
-            progress.committing = True
-        return results
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):  # it may be the very connection that broke
-                await connection.invalidate() if not connection.closed else None
-                await connection.close()
-
-
-@dataclass(slots=True)
-class _Progress:
-    committing: bool = False
+    async def _try(self, batch: list[_Waiting], fate: _Fate) -> dict[int, Any]:
+        """The results of a batch, by the ids of those that wait. After an error the connection is not trusted again."""
+        async with self._engine.connect() as connection:
+            try:
+                results: dict[int, Any] = {}
+                work = Work(connection, self._clock.now(), repeated=fate.is_unknown)
+                for transaction, group in _by_transaction(batch).items():
+                    answers = await transaction(work, [waiting.request for waiting in group])
+                    results.update(zip(map(id, group), answers, strict=True))
+                fate.is_unknown = True
+                await connection.commit()
+            except Exception:
+                await connection.invalidate()
+                raise
+            return results
 
 
 def _by_transaction(batch: list[_Waiting]) -> dict[Transaction[Any, Any], list[_Waiting]]:
@@ -178,9 +172,6 @@ def _answer(future: "asyncio.Future[Any]", result: Any) -> None:
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:
-    if classify(error) is not Fault.REQUEST and not isinstance(error, Unavailable):
-        log.error("store.unavailable", error=str(error).splitlines()[0][:200])
-        error = Unavailable("the database cannot commit now", retry_after=2)
     for waiting in batch:
         if not waiting.result.done():
             waiting.result.set_exception(error)
