@@ -4,7 +4,7 @@ import asyncio
 
 from gateway.runtime.lease import Lease
 from gateway.store.database import Database
-from gateway.store.leases import touch
+from gateway.store.leases import Node, touch
 
 PROBE_TIMEOUT = 2.0
 
@@ -16,6 +16,11 @@ class Health:
         self._database = database
         self._lease = lease
         self.stopping = False
+
+    @property
+    def node(self) -> Node:
+        """This node, as the others know it."""
+        return self._lease.node
 
     async def report(self) -> tuple[bool, dict[str, str]]:
         """Whether this node can accept, and each of its parts: `ok` or what is wrong."""

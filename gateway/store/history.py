@@ -89,10 +89,7 @@ async def find_run(database: Database, run_id: str) -> dict[str, Any] | None:
         return {
             **_run(row, waits.get(row.id)),
             "event_ids": list(ids.all()),
-            "attempts": [
-                {column.name: attempt[i] for i, column in enumerate(attempts.c) if column.name != "run_id"}
-                for attempt in tried
-            ],
+            "attempts": [{name: getattr(attempt, name) for name in _ATTEMPT_FIELDS} for attempt in tried],
         }
 
 
@@ -151,11 +148,14 @@ _RUN_FIELDS = (
     *("id", "state", "target", "trigger", "schedule", "key", "created_at", "due_at", "started_at", "finished_at"),
     *("attempt", "events", "reason", "requested_by", "retried_from", "superseded_by", "origin_event_id"),
 )
+_ATTEMPT_FIELDS = ("number", "node", "started_at", "finished_at", "outcome", "status", "reason", "log")
+_NOT_STORED_YET = dict.fromkeys(("scheduled_for", "late_by", "missed", "progress"))
 
 
 def _run(row: Any, waiting_for: str | None) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _RUN_FIELDS},
+        **_NOT_STORED_YET,
         "payload": Fragment(row.payload),
         "output": None if row.output is None else Fragment(row.output),
         "cancelling": row.cancelling,

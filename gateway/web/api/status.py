@@ -1,0 +1,29 @@
+"""The gateway at a glance."""
+
+from aiohttp import web
+
+from gateway import __version__
+from gateway.core.access import Role
+from gateway.store.history import list_targets
+from gateway.store.leases import list_nodes
+from gateway.web.edge import EDGE
+from gateway.web.replies import reply
+from gateway.web.route import Route
+
+
+async def show_status(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    node = edge.health.node
+    targets = await list_targets(edge.database)
+    return reply(
+        {
+            "version": __version__,
+            "node": {"id": node.id, "name": node.name, "config_hash": edge.current.snapshot.hash},
+            "nodes": await list_nodes(edge.database),
+            "leader": None,
+            "targets": [{name: target[name] for name in ("name", "state", "waiting", "running")} for target in targets],
+        }
+    )
+
+
+ROUTES = (Route("GET", "/api/v1/status", Role.VIEWER, show_status),)

@@ -1,0 +1,134 @@
+"""Targets: how they are; running, pausing and resuming them by hand."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from gateway.core.access import Role
+from gateway.core.duration import Duration
+from gateway.core.errors import NotFound
+from gateway.core.run import FINAL
+from gateway.store.history import RunFilter, find_run, list_runs, list_targets
+from gateway.web.access import CALLER
+from gateway.web.api.runs import requested
+from gateway.web.edge import EDGE, Edge
+from gateway.web.parameters import Instant, Key, Model, Name, Page, Reason, parse_body, parse_query
+from gateway.web.replies import reply
+from gateway.web.route import Route
+
+OUTCOMES = 10
+LOOK_AGAIN = (0.05, 1.0)
+"""Seconds between two looks at a run that is waited for: at first, and at most."""
+
+
+class TargetsQuery(Page):
+    cursor: Name | None = None
+
+
+class RunQuery(Model):
+    wait: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(hours=1))] | None = None
+
+
+class Running(Model):
+    payload: Any = Field(default_factory=dict, description="What the target is given, literally.")
+    key: Key | None = Field(None, description="Merges with a run of the same key that waits.")
+    due_at: Instant | None = None
+
+
+class Pausing(Model):
+    lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(None, alias="for")
+    reason: Reason | None = None
+
+
+class Resuming(Model):
+    pass
+
+
+async def show_targets(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    query = parse_query(request, TargetsQuery)
+    after = sorted(name for name in edge.current.snapshot.targets if name > (query.cursor or ""))
+    page = after[: query.limit]
+    items = await _described(edge, page)
+    return reply({"items": items, "next": page[-1] if len(after) > query.limit else None})
+
+
+async def show_target(request: web.Request) -> web.Response:
+    edge, name = request.app[EDGE], _name(request)
+    return reply(await _on_its_own_page(edge, name))
+
+
+async def run_target(request: web.Request) -> web.Response:
+    """`202` and the run; with `wait`, `200` and the finished run if it ends in that time."""
+    edge, name = request.app[EDGE], _name(request)
+    query = parse_query(request, RunQuery)
+    body = await parse_body(request, Running)
+    decision = await edge.intake.run(
+        name, payload=body.payload, key=body.key, due_at=body.due_at, by=request[CALLER].name
+    )
+    run = await requested(edge.database, decision)
+    if query.wait:
+        run = await _finished(request, run, query.wait)
+    return reply(run, status=200 if run["state"] in FINAL else 202)
+
+
+async def pause_target(request: web.Request) -> web.Response:
+    edge, name = request.app[EDGE], _name(request)
+    body = await parse_body(request, Pausing)
+    await edge.intake.pause(name, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
+    return reply(await _on_its_own_page(edge, name))
+
+
+async def resume_target(request: web.Request) -> web.Response:
+    edge, name = request.app[EDGE], _name(request)
+    await parse_body(request, Resuming)
+    await edge.intake.resume(name)
+    return reply(await _on_its_own_page(edge, name))
+
+
+def _name(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if name not in request.app[EDGE].current.snapshot.targets:
+        raise NotFound("there is no such target")
+    return name
+
+
+async def _described(edge: Edge, names: list[str]) -> list[dict[str, Any]]:
+    known = edge.current.snapshot.targets
+    rows = await list_targets(edge.database, names)
+    return [{**row, "kind": known[row["name"]].settings.kind} for row in rows]
+
+
+async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
+    described = await _described(edge, [name])
+    if not described:
+        raise NotFound("there is no such target")
+    runs = await list_runs(edge.database, RunFilter(target=name), 5 * OUTCOMES)
+    ended = [run for run in runs.items if run["state"] in FINAL][:OUTCOMES]
+    shown = ("id", "state", "finished_at", "reason")
+    return {**described[0], "last_outcomes": [{field: run[field] for field in shown} for run in ended]}
+
+
+async def _finished(request: web.Request, run: dict[str, Any], lasting: timedelta) -> dict[str, Any]:
+    """The run as it is once it is final, the time is over, the client gone, or the gateway about to end."""
+    edge = request.app[EDGE]
+    loop = asyncio.get_running_loop()
+    over = loop.time() + lasting.total_seconds()
+    pause, longest = LOOK_AGAIN
+    while run["state"] not in FINAL and loop.time() < over and request.transport and not edge.health.stopping:
+        await asyncio.sleep(min(pause, over - loop.time()))
+        pause = min(2 * pause, longest)
+        run = await find_run(edge.database, run["id"]) or run
+    return run
+
+
+ROUTES = (
+    Route("GET", "/api/v1/targets", Role.VIEWER, show_targets, query=TargetsQuery),
+    Route("GET", "/api/v1/targets/{name}", Role.VIEWER, show_target),
+    Route("POST", "/api/v1/targets/{name}/run", Role.OPERATOR, run_target, query=RunQuery, body=Running),
+    Route("POST", "/api/v1/targets/{name}/pause", Role.OPERATOR, pause_target, body=Pausing),
+    Route("POST", "/api/v1/targets/{name}/resume", Role.OPERATOR, resume_target, body=Resuming),
+)

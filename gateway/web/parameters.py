@@ -1,0 +1,117 @@
+"""From queries and bodies of the API to values: models say what is expected, and all that is wrong is said at once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gateway.core import strict_json
+from gateway.core.duration import parse_duration
+from gateway.core.ids import is_id
+from gateway.core.plan import MAX_KEY
+from gateway.web.body import read
+from gateway.web.problems import Invalid, NotJson
+
+MAX_LIMIT = 1000
+MAX_REASON = 1000
+M = TypeVar("M", bound=BaseModel)
+
+
+class Model(BaseModel):
+    """What a query or a body may hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("expected a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic wants it so
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"expected a time such as 2026-01-31T12:00:00Z, got {value!r:.60}")
+
+
+def _instant_or_age(value: Any) -> datetime | timedelta:
+    try:
+        return parse_duration(value)
+    except ValueError:
+        return _instant(value)
+
+
+def _cursor(value: str) -> str:
+    if not is_id(value):
+        raise ValueError("expected what `next` of the page before says")
+    return value.lower()
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+InstantOrAge = Annotated[datetime | timedelta, BeforeValidator(_instant_or_age, json_schema_input_type=str)]
+"""A time, or how long ago it was."""
+Cursor = Annotated[str, AfterValidator(_cursor)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
+Key = Annotated[Name, AfterValidator(_not_blank)]
+Reason = Annotated[str, Field(max_length=MAX_REASON)]
+
+
+class Page(Model):
+    """Which page of a list."""
+
+    limit: int = Field(50, ge=1, le=MAX_LIMIT)
+    cursor: Cursor | None = Field(None, description="What `next` of the page before says.")
+
+
+class History(Page):
+    """Which page of what happened, and when it happened; other fields filter by what is equal."""
+
+    since: InstantOrAge | None = None
+    until: InstantOrAge | None = None
+
+    def filters(self, now: datetime) -> dict[str, Any]:
+        """All but the page; ages become times."""
+        names = type(self).model_fields.keys() - Page.model_fields.keys()
+        values = {name: getattr(self, name) for name in names}
+        return {name: now - value if isinstance(value, timedelta) else value for name, value in values.items()}
+
+
+def parse_query(request: web.Request, model: type[M]) -> M:
+    """The parameters in the address. Raises `Invalid`."""
+    query = request.query
+    errors = {name: "is given more than once" for name in query if len(query.getall(name)) > 1}
+    errors |= {name: "holds characters that nothing here has" for name, value in query.items() if not _is_text(value)}
+    if errors:
+        raise Invalid("the query is not as expected", errors=errors)
+    return _validated(model, dict(query), "query")
+
+
+async def parse_body(request: web.Request, model: type[M]) -> M:
+    """The body; none is the same as an empty object. Raises `Invalid`, `NotJson` or what reading it may raise."""
+    raw = await read(request)
+    if raw and request.content_type != "application/json":
+        raise NotJson("expected Content-Type: application/json")
+    value = strict_json.parse(raw) if raw else {}
+    if not isinstance(value, dict):
+        raise Invalid("expected a JSON object", errors={"": f"expected an object, got {type(value).__name__}"})
+    return _validated(model, value, "body")
+
+
+def _validated(model: type[M], value: dict[str, Any], what: str) -> M:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = {".".join(map(str, one["loc"])): one["msg"].removeprefix("Value error, ") for one in error.errors()}
+        raise Invalid(f"the {what} is not as expected", errors=found) from error
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,0 +1,84 @@
+"""The table of all routes, and the way from a path to its handler.
+
+Each path answers all methods itself, so that every refusal is a problem document.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import hdrs, web
+
+from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
+from gateway.store.faults import Fault, classify
+from gateway.web import hooks, probes
+from gateway.web.access import CALLER, Access
+from gateway.web.api import events, runs, status, targets
+from gateway.web.problems import failure, problem
+from gateway.web.route import Handler, Route
+
+log = structlog.get_logger(__name__)
+
+PROBES: dict[str, Handler] = {"/healthz": probes.healthz, "/readyz": probes.readyz}
+API: tuple[Route, ...] = (*status.ROUTES, *events.ROUTES, *runs.ROUTES, *targets.ROUTES)
+
+
+def add_routes(router: web.UrlDispatcher, access: Access) -> None:
+    for path, probe in PROBES.items():
+        router.add_route(hdrs.METH_ANY, path, _answered(_only_get(probe)))
+    for path in dict.fromkeys(route.path for route in API):
+        routes = [route for route in API if route.path == path]
+        router.add_route(hdrs.METH_ANY, path, _answered(_guarded(routes, access)))
+    router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([], access)))
+    router.add_route(hdrs.METH_ANY, "/hooks/{name}", hooks.receive)
+    router.add_route(hdrs.METH_ANY, "/{path:.*}", hooks.receive)
+
+
+def _only_get(handler: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
+            raise MethodNotAllowed((hdrs.METH_GET, hdrs.METH_HEAD))
+        return await handler(request)
+
+    return handle
+
+
+def _guarded(routes: Sequence[Route], access: Access) -> Handler:
+    """The role comes before anything that a caller could find out by asking."""
+    by_method = {route.method: route for route in routes}
+    if hdrs.METH_GET in by_method:
+        by_method[hdrs.METH_HEAD] = by_method[hdrs.METH_GET]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = access.admit(request)
+        if not by_method:
+            raise NotFound("the API has no such path")
+        if request.method not in by_method:
+            raise MethodNotAllowed(tuple(by_method))
+        route = by_method[request.method]
+        caller.need(route.role)
+        request[CALLER] = caller
+        response = await route.handler(request)
+        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
+            log.info("api.done", by=caller.name, method=route.method, path=request.path, status=response.status)
+        return response
+
+    return handle
+
+
+def _answered(handler: Handler) -> Handler:
+    """The handler, with an answer for whatever goes wrong in it."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Rejected as rejection:
+            log.info("http.rejected", method=request.method, path=request.path, status=rejection.status)
+            return problem(rejection)
+        except Exception as error:
+            if classify(error) is not Fault.REQUEST:
+                log.warning("http.store_unavailable", path=request.path, error=str(error).splitlines()[0:1])
+                return problem(Unavailable("the database cannot be read now", retry_after=2))
+            log.exception("http.failed", method=request.method, path=request.path)
+            return failure()
+
+    return handle

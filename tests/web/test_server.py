@@ -1,0 +1,71 @@
+"""Listening and ending."""
+
+import asyncio
+import ssl
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.web.server import serving
+from tests.web.edges import OPEN, running
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "server.pem", folder / "server.key"
+    subject = ["-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1"]
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*new, *subject, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    return certificate, key
+
+
+async def test_it_speaks_tls_with_its_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    server = {"tls": {"cert": str(cert), "key": str(key)}}
+    trusting = ssl.create_default_context(cafile=cert)
+    async with running(tmp_path, {"server": server, "sources": {"alarms": OPEN}}) as gateway:
+        assert gateway.url.startswith("https://127.0.0.1:")
+        assert (await gateway.post("/hooks/alarms", json={}, ssl=trusting)).status == 202
+        with pytest.raises(aiohttp.ClientError):
+            await gateway.session.get(gateway.url.replace("https", "http") + "/healthz")
+
+
+async def test_requests_in_progress_are_answered_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+    async with aiohttp.ClientSession() as session:
+        async with running(tmp_path) as gateway:
+            commit = gateway.edge.database.commit
+
+            async def slow_commit(transaction: Any, request: Any) -> Any:
+                begun.set()
+                await asyncio.sleep(0.1)
+                return await commit(transaction, request)
+
+            monkeypatch.setattr(gateway.edge.database, "commit", slow_commit)
+            posting = asyncio.create_task(_post(session, f"{gateway.url}/hooks/alarms"))
+            await begun.wait()
+
+        assert await posting == 202
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await _post(session, f"{gateway.url}/hooks/alarms")
+
+
+async def _post(session: aiohttp.ClientSession, url: str) -> int:
+    async with session.post(url, json={}) as response:
+        return response.status
+
+
+async def test_two_gateways_cannot_have_one_port(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        port = {"host": "127.0.0.1", "port": gateway.port, "tls": None}
+        with pytest.raises(OSError, match="in use"):
+            await serving(replace(gateway.edge, server=SimpleNamespace(**port))).__aenter__()
