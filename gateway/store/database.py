@@ -27,6 +27,7 @@ from gateway.store.writer import A, R, Transaction, Writer
 
 CHANNEL = "gateway"
 COMMAND_TIMEOUT = 10
+IDLE_TIMEOUT = 5  # within a transaction; pgbouncer has its own setting for that, and refuses ours
 
 
 class DatabaseInUse(Exception):  # noqa: N818 - the name says what is wrong
@@ -178,14 +179,20 @@ def _sqlite_engine(url: URL, *, write: bool) -> AsyncEngine:
 
 
 def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool) -> AsyncEngine:
-    unprepared = {"statement_cache_size": 0, "prepared_statement_cache_size": 0} if settings.pgbouncer else {}
+    unprepared = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    # a node that hangs, or is gone without a word, must not keep its locks from the others
+    impatient = {"server_settings": {"idle_in_transaction_session_timeout": str(1000 * IDLE_TIMEOUT)}}
     return create_async_engine(
         url,
         pool_size=5,
         max_overflow=15,
         pool_timeout=COMMAND_TIMEOUT,
         pool_pre_ping=not write,  # a commit is repeated after a restart of the server, a read is not
-        connect_args={"timeout": 5, "command_timeout": COMMAND_TIMEOUT, **unprepared},
+        connect_args={
+            "timeout": 5,
+            "command_timeout": COMMAND_TIMEOUT,
+            **(unprepared if settings.pgbouncer else impatient),
+        },
         json_serializer=orjson.dumps,
     )
 
