@@ -73,8 +73,12 @@ def say(place: str, text: str) -> None:
             logging.getLogger(text).error("bad")
 
 
-def fail_with_a_cause() -> NoReturn:
-    raise ExceptionGroup(FORGERY, [ValueError(FORGERY)]) from KeyError(FORGERY)
+def fail_with_a_cause() -> None:
+    empty: dict[str, int] = {}
+    try:
+        _ = empty[FORGERY]
+    except KeyError as error:
+        raise ExceptionGroup(FORGERY, [ValueError(FORGERY)]) from error
 
 
 def fail_with_a_local(local: str) -> NoReturn:

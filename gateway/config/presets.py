@@ -62,14 +62,18 @@ def names(section: str) -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")))
 
 
+def written(section: str, name: str) -> str:
+    """A preset as it is written, for people. Raises `KeyError` for an unknown name."""
+    if name not in names(section):
+        raise KeyError(name)
+    return (files("gateway") / "presets" / section / f"{name}.yaml").read_text()
+
+
 @cache
 def load(section: str, name: str) -> Preset:
     """A preset. Raises `KeyError` for an unknown name."""
-    if name not in names(section):
-        raise KeyError(name)
-    file = files("gateway") / "presets" / section / f"{name}.yaml"
     problems: list[Problem] = []
-    tree = read(file.name, file.read_bytes(), None, problems)
+    tree = read(f"{name}.yaml", written(section, name).encode(), None, problems)
     if problems:
         raise ConfigurationError(problems)
     return Preset.model_validate(plain(tree) if tree else {})

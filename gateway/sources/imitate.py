@@ -11,13 +11,15 @@ from gateway.sources.incoming import Received, lower
 from gateway.sources.webhook import Settings
 
 
-def imitate(settings: Settings, sample_headers: Mapping[str, str], raw: bytes, now: datetime) -> dict[str, str]:
+def imitate(
+    settings: Settings, sample_headers: Mapping[str, str], raw: bytes, now: datetime, uuid: str | None = None
+) -> dict[str, str]:
     """The headers that the sender of `raw` sends: those of the sample, and what the source's `verify` looks for.
 
-    Sample headers are templates over `body`, `uuid` and `now()`. Raises `ValueError` where the proof stands in no
-    header, `TemplateError`, and `Unverified` where the sample lacks what is to be signed.
+    Sample headers are templates over `body`, `uuid` (a fresh one unless given) and `now()`. Raises `ValueError` where
+    the proof stands in no header, `TemplateError`, and `Unverified` where the sample lacks what is to be signed.
     """
-    context = {"body": _data(raw), "uuid": str(uuid4()), "now": clock(now)}
+    context = {"body": _data(raw), "uuid": uuid or str(uuid4()), "now": clock(now)}
     headers = {name: Template(text).text(context) for name, text in sample_headers.items()}
     return headers | settings.verify.sign(Received(headers=lower(headers), raw=raw, now=now, query={}))
 

@@ -1,0 +1,83 @@
+"""What people see: tables and fields, plain where nobody looks; nothing from outside gets to steer the terminal."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.core.printable import one_line, safe_json
+
+_STYLES = {
+    "succeeded": "green",
+    "running": "cyan",
+    "retrying": "yellow",
+    "failed": "red",
+    "cancelled": "dim",
+    "superseded": "dim",
+    "enqueued": "green",
+    "merged": "cyan",
+    "error": "red",
+    "ready": "green",
+    "paused": "yellow",
+    "unreachable": "red",
+}
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON, indented."""
+    click.echo(safe_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
+
+
+def print_rows(columns: Sequence[str], items: Iterable[Mapping[str, Any]]) -> None:
+    """What the items have in these columns: a table on a terminal, elsewhere lines with tabs below one of names."""
+    lines = [[shown(item.get(column)) for column in columns] for item in items]
+    if sys.stdout.isatty():
+        _print_table(columns, lines)
+    else:
+        click.echo("\n".join("\t".join(line) for line in [columns, *lines]))
+
+
+def print_page(page: Mapping[str, Any], columns: Sequence[str], *, as_json: bool) -> None:
+    """A page of a list of the API, and whether there is more."""
+    if as_json:
+        print_json(page)
+        return
+    print_rows(columns, page["items"])
+    if page.get("next"):
+        click.echo("There is more: raise --limit, or narrow it down.", err=True)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """A name and a value on each line, without those that have none."""
+    present = {one_line(name): shown(value) for name, value in fields.items() if value not in (None, [], {}, "")}
+    width = max(map(len, present), default=0)
+    for name, text in present.items():
+        click.echo(f"{name.ljust(width)}  {text}")
+
+
+def shown(value: Any) -> str:
+    """A JSON value in one line, harmless."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return one_line(value)
+        case _:
+            return safe_json(orjson.dumps(value).decode())
+
+
+def _print_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column == "id", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in line))
+    Console().print(table)

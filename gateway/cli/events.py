@@ -1,0 +1,56 @@
+"""`gateway events`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from gateway.cli import options
+from gateway.cli.client import Client
+from gateway.cli.display import print_fields, print_json, print_page, print_rows
+from gateway.core.request import Verb
+
+_COLUMNS = ("id", "source", "type", "subject", "received_at", "deliveries", "decisions")
+_DECISION_COLUMNS = ("trigger", "decision", "run_id", "reason")
+
+
+@click.group()
+def command() -> None:
+    """List and look at events."""
+
+
+@command.command("list")
+@click.option("--source")
+@click.option("--type")
+@click.option("--decision", type=click.Choice([str(verb) for verb in Verb]))
+@options.since
+@options.until
+@options.limit
+@options.as_json
+def list_events(as_json: bool, **wanted: Any) -> None:
+    """The newest first."""
+    page = Client.from_environment().get("events", **wanted)
+    if not as_json:
+        for event in page["items"]:
+            event["decisions"] = ", ".join(map(_decision, event["decisions"]))
+    print_page(page, _COLUMNS, as_json=as_json)
+
+
+@command.command("show")
+@click.argument("event_id")
+@options.as_json
+def show_event(event_id: str, as_json: bool) -> None:
+    """All about one event: what came, and what every trigger decided about it."""
+    event = Client.from_environment().get("events", event_id)
+    if as_json:
+        print_json(event)
+        return
+    decisions = event.pop("decisions", [])
+    print_fields(event)
+    if decisions:
+        click.echo()
+        print_rows(_DECISION_COLUMNS, decisions)
+
+
+def _decision(made: Mapping[str, Any]) -> str:
+    return f"{made['trigger'] or 'by hand'}: {made['decision']}"

@@ -1,0 +1,127 @@
+"""What a sender posts: a body, the headers that go with it, and where to."""
+
+import ipaddress
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from uuid import uuid4
+
+import orjson
+
+from gateway.cli.failure import Exit, Failure
+from gateway.config import Loaded, presets
+from gateway.config.model import Server
+from gateway.config.problem import did_you_mean
+from gateway.core.errors import TemplateError, Unverified
+from gateway.core.printable import one_line
+from gateway.sources import webhook
+from gateway.sources.imitate import imitate
+
+SAMPLE_ID = "00000000-0000-4000-8000-000000000000"
+SAMPLE_TIME = "2026-01-01T00:00:00+00:00"
+"""What stands in the bundled samples for the id and the time of the event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One request, as the sender makes it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def curl(self) -> str:
+        """The same as a command line."""
+        headers = [part for name, value in self.headers.items() for part in ("-H", f"{name}: {value}")]
+        data = self.body.decode(errors="surrogateescape")
+        return shlex.join(["curl", "-X", self.method, *headers, "--data-binary", data, self.url])
+
+
+def prepare(
+    loaded: Loaded,
+    source: str,
+    body: bytes | None = None,
+    *,
+    extra: Mapping[str, str] | None = None,
+    keep: bool = False,
+) -> Posting:
+    """What the sender of a source posts: `body`, or the sample of its preset.
+
+    With `keep` the sample stays as it is; otherwise it gets a new id and the present time. Headers in `extra` go over
+    those of the sender. Raises `Failure`.
+    """
+    settings = _settings(loaded, source)
+    preset = loaded.presets.get(source)
+    now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
+    uuid = SAMPLE_ID if keep else str(uuid4())
+    raw = body if body is not None else _fresh(_sample(source, preset), uuid, SAMPLE_TIME if keep else now.isoformat())
+    headers = _headers(settings, _over(_sample_headers(preset), extra or {}), raw, now, uuid)
+    path = settings.path or f"/hooks/{source}"
+    return Posting(
+        method=settings.methods[0],
+        url=f"{_base_url(loaded.config.server)}{path}",
+        headers=_over(headers, extra or {}),
+        body=raw,
+    )
+
+
+def _settings(loaded: Loaded, source: str) -> webhook.Settings:
+    settings = loaded.config.sources.get(source)
+    if settings is None:
+        hint = did_you_mean(source, loaded.config.sources)
+        raise Failure(f"The configuration has no source {one_line(repr(source))}{hint}", Exit.USAGE)
+    if not isinstance(settings, webhook.Settings):
+        raise Failure(f"{source} is a source of the kind {settings.kind}; only webhooks are posted to.", Exit.USAGE)
+    return settings
+
+
+def _sample(source: str, preset: str | None) -> str:
+    file = files("gateway") / "presets" / "samples" / f"{preset}.json"
+    if preset is None or not file.is_file():
+        raise Failure(f"There is no sample for the source {source}: name a FILE to send.", Exit.USAGE)
+    return file.read_text()
+
+
+def _fresh(sample: str, uuid: str, time: str) -> bytes:
+    return orjson.dumps(orjson.loads(sample.replace(SAMPLE_ID, uuid).replace(SAMPLE_TIME, time)))
+
+
+def _sample_headers(preset: str | None) -> Mapping[str, str]:
+    sample = presets.load("sources", preset).sample if preset else None
+    headers: Mapping[str, str] = (sample or {}).get("headers", {"Content-Type": "application/json"})
+    return headers
+
+
+def _headers(
+    settings: webhook.Settings, sample: Mapping[str, str], raw: bytes, now: datetime, uuid: str
+) -> dict[str, str]:
+    try:
+        return imitate(settings, sample, raw, now, uuid)
+    except (ValueError, TemplateError, Unverified) as error:
+        raise Failure(f"It cannot be signed as the sender would: {one_line(str(error))}", Exit.USAGE) from error
+
+
+def _over(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    given = {name.lower() for name in extra}
+    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
+
+
+def _base_url(server: Server) -> str:
+    """Where GATEWAY_URL says, else where the gateway with this configuration listens, seen from its own machine."""
+    if url := os.environ.get("GATEWAY_URL"):
+        return url.rstrip("/")
+    return f"{'https' if server.tls else 'http'}://{_reachable(server.host)}:{server.port}"
+
+
+def _reachable(host: str) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        return "[::1]" if address.is_unspecified else f"[{host}]"
+    return "127.0.0.1" if address.is_unspecified else host

@@ -1,0 +1,64 @@
+"""`gateway run`."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from gateway.cli import options
+from gateway.cli.client import Client
+from gateway.cli.display import print_json
+from gateway.cli.failure import Exit
+from gateway.cli.parameters import DURATION, JSON
+from gateway.cli.waiting import until_final
+from gateway.core.printable import one_line
+from gateway.core.run import FINAL, State
+
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("target")
+@click.option("--payload", type=JSON, default="{}", metavar="JSON", help="What the target is given.")
+@click.option("--key", help="Joins what waits under this key; without one the run is a new one.")
+@click.option("--wait", is_flag=True, help="Until it is over; exit code 1 unless it succeeds.")
+@click.option("--timeout", type=DURATION, default="10m", show_default=True, help="Of waiting; exit code 3 then.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, *, target: str, payload: Any, key: str | None, wait: bool, timeout: timedelta, as_json: bool
+) -> None:
+    """Run a target now.
+
+    A run by hand goes before those that wait. With --wait the end of the command is that of the run; Ctrl-C ends only
+    the waiting.
+    """
+    client = Client.from_environment()
+    body = {"payload": payload, **({"key": key} if key else {})}
+    run = client.post("targets", target, "run", body=body)
+    if wait:
+        run = _wait(ctx, client, run, timeout)
+    if as_json:
+        print_json(run)
+    else:
+        click.echo(_sentence(run))
+    failed = run["state"] in FINAL and run["state"] != State.SUCCEEDED
+    ctx.exit(Exit.RUN_FAILED if wait and failed else Exit.DONE)
+
+
+def _wait(ctx: click.Context, client: Client, run: Mapping[str, Any], timeout: timedelta) -> Mapping[str, Any]:
+    console = Console(stderr=True)
+    try:
+        with console.status(Text(_sentence(run))) as status:
+            return until_final(client, run, timeout, lambda seen: status.update(Text(_sentence(seen))))
+    except KeyboardInterrupt:
+        click.echo(f"Run {one_line(run['id'])} goes on.", err=True)
+        ctx.exit(INTERRUPTED)
+
+
+def _sentence(run: Mapping[str, Any]) -> str:
+    why = run.get("reason") or (f"waiting for {run['waiting_for']}" if run.get("waiting_for") else None)
+    return one_line(f"Run {run['id']} of {run['target']}: {run['state']}" + (f" ({why})" if why else ""))

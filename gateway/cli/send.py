@@ -1,0 +1,95 @@
+"""`gateway send`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from gateway.cli import options
+from gateway.cli.client import Answer, accepted, exchange
+from gateway.cli.configuration import load
+from gateway.cli.display import print_json, print_rows
+from gateway.cli.posting import prepare
+from gateway.core.printable import one_line
+
+_COLUMNS = ("trigger", "decision", "run_id", "reason")
+
+
+def _read_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition(":") for text in texts]
+    if broken := [name for name, colon, value in pairs if not (name and colon and _fits_header(name + value))]:
+        raise click.BadParameter(f"expected NAME:VALUE, got {one_line(broken[0])}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@click.command()
+@click.argument("source")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--keep", is_flag=True, help="With the id of the sample, so that the second time it is a duplicate.")
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    callback=_read_headers,
+    help="Goes over the sender's own.",
+)
+@click.option("--curl", is_flag=True, help="Print the command line that would do it, secrets included, and do nothing.")
+@options.config
+@options.as_json
+def command(
+    *,
+    source: str,
+    file: BinaryIO | None,
+    keep: bool,
+    headers: Mapping[str, str],
+    curl: bool,
+    config_file: Path,
+    as_json: bool,
+) -> None:
+    """Post an event to a source, signed as its sender would.
+
+    FILE is the body, byte by byte; - reads standard input. Without FILE it is a sample of the source's preset, under a
+    new id each time, so that every call is a new event.
+
+    The secret is that of the configuration, and the address that of its `server:`, unless GATEWAY_URL names another.
+    """
+    posting = prepare(load(config_file), source, file.read() if file else None, extra=headers, keep=keep)
+    if curl:
+        click.echo(posting.curl())
+        return
+    answer = exchange(posting.method, posting.url, posting.headers, posting.body)
+    if as_json:
+        print_json(accepted(answer))
+    else:
+        _print_answer(answer)
+
+
+def _print_answer(answer: Answer) -> None:
+    """The decisions, or what else the source is told to answer."""
+    if answer.is_success and not answer.is_json:
+        click.echo(one_line(f"Accepted: {answer.status} {answer.body.decode(errors='replace')}".rstrip()))
+        return
+    document = accepted(answer)
+    for item in document.get("items", [document]):
+        _print_decisions(item)
+
+
+def _print_decisions(item: Mapping[str, Any]) -> None:
+    event_id = one_line(str(item.get("event_id")))
+    if not item.get("event_id"):
+        click.echo("Ignored: the source is told not to store such events.")
+    elif item.get("duplicate"):
+        click.echo(f"A duplicate of event {event_id}: nothing new to decide.")
+    elif "decisions" not in item:  # the source is told to be brief
+        click.echo(f"Accepted as event {event_id}.")
+    elif not item["decisions"]:
+        click.echo(f"Accepted as event {event_id}; no trigger listens to it.")
+    else:
+        click.echo(f"Accepted as event {event_id}.")
+        print_rows(_COLUMNS, item["decisions"])
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()

@@ -1,0 +1,33 @@
+"""`gateway status`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from gateway.cli import options
+from gateway.cli.client import Client
+from gateway.cli.display import print_fields, print_json, print_rows
+
+_NODE_COLUMNS = ("name", "version", "config_hash", "labels", "started_at")
+_TARGET_COLUMNS = ("name", "state", "running", "waiting")
+_HASH_SHOWN = 12
+
+
+@click.command()
+@options.as_json
+def command(as_json: bool) -> None:
+    """Nodes, targets and their runs at a glance."""
+    status = Client.from_environment().get("status")
+    if as_json:
+        print_json(status)
+        return
+    print_fields({"version": status["version"], "node": status["node"]["name"], "leader": status["leader"]})
+    click.echo("\nNodes")
+    print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
+    click.echo("\nTargets")
+    print_rows(_TARGET_COLUMNS, status["targets"])
+
+
+def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {**node, "config_hash": node["config_hash"][:_HASH_SHOWN], "labels": ", ".join(node["labels"])}
