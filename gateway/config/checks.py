@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config.model import Config
 from gateway.config.problem import Path, Problem, did_you_mean
-from gateway.config.tree import Mapping, Sequence, find, place
+from gateway.config.tree import Mapping, Scalar, Sequence, find, place
 from gateway.config.validation import Broken
 from gateway.core.once import Until
 from gateway.core.trigger import GATEWAY, Match
@@ -31,10 +31,20 @@ class Checked:
         return set(entries.items) if isinstance(entries, Mapping) else set()
 
     def problem(self, path: Path, message: str) -> Problem:
+        path = self._as_written(path)
         return place(self.tree, path).problem(path, message)
 
-    def unknown(self, path: Path, what: str, name: str, known: Iterable[str]) -> Problem:
+    def unknown(self, path: Path, what: str, known: Iterable[str]) -> Problem:
+        """A problem with a name that leads nowhere."""
+        node = find(self.tree, self._as_written(path))
+        name = node.shown if isinstance(node, Scalar) else None
         return self.problem(path, f"there is no {what} {name!r}{did_you_mean(name, known)}")
+
+    def _as_written(self, path: Path) -> Path:
+        """As much of a path as there is: `on: netbox` is short for `on: {source: netbox}`."""
+        while find(self.tree, path) is None:
+            path = path[:-1]
+        return path
 
 
 def errors(checked: Checked) -> Iterator[Problem]:
@@ -61,9 +71,9 @@ def _what_triggers_listen_to(checked: Checked) -> Iterator[Problem]:
     makers = checked.names("triggers") | checked.names("targets")
     for path, match in _matches(checked):
         if match.source is not None and match.source not in sources:
-            yield checked.unknown((*path, "source"), "source", match.source, sources)
+            yield checked.unknown((*path, "source"), "source", sources)
         if match.run is not None and match.run not in makers:
-            yield checked.unknown((*path, "run"), "trigger or target", match.run, makers)
+            yield checked.unknown((*path, "run"), "trigger or target", makers)
 
 
 def _matches(checked: Checked) -> Iterator[tuple[Path, Match]]:
@@ -78,14 +88,14 @@ def _targets_of_triggers(checked: Checked) -> Iterator[Problem]:
     targets = checked.names("targets")
     for name, trigger in checked.config.triggers.items():
         if trigger.target not in targets:
-            yield checked.unknown(("triggers", name, "target"), "target", trigger.target, targets)
+            yield checked.unknown(("triggers", name, "target"), "target", targets)
 
 
 def _windows_of_targets(checked: Checked) -> Iterator[Problem]:
     windows = checked.names("windows")
     for name, target in checked.config.targets.items():
         if target.hold is not None and target.hold not in windows:
-            yield checked.unknown(("targets", name, "hold"), "window", target.hold, windows)
+            yield checked.unknown(("targets", name, "hold"), "window", windows)
 
 
 def _shared_paths(checked: Checked) -> Iterator[Problem]:
@@ -95,7 +105,7 @@ def _shared_paths(checked: Checked) -> Iterator[Problem]:
             path = source.path or f"/hooks/{name}"
             owner = owners.setdefault(path, name)
             if owner != name:
-                yield checked.problem(("sources", name, "path"), f"{path} is the path of the source {owner!r} too")
+                yield checked.problem(("sources", name, "path"), f"the source {owner!r} has this path")
 
 
 def _open_to_everybody(checked: Checked) -> Iterator[Problem]:

@@ -42,7 +42,9 @@ class _Override:
     def mapping(self, node: Mapping, path: Path, steps: tuple[str, ...]) -> Mapping:
         key = next((key for key in node.items if _spelt(key) == steps[0]), steps[0])
         below = node.items.get(key)
-        if below is None and (not key or (len(path) == 1 and path[0] in self._named)):
+        if not key:
+            raise _UnknownError("expected names with two underscores between them, as in GATEWAY__SERVER__PORT")
+        if below is None and len(path) == 1 and path[0] in self._named:
             raise _UnknownError(f"{'.'.join(map(str, path))} has no {key!r}{did_you_mean(key, node.items)}")
         place = node.keys[key] if isinstance(below, Mapping | Sequence) else self._place
         return node.having(key, place, self._node(below, (*path, key), steps[1:]))

@@ -60,5 +60,5 @@ def dotted(path: Path) -> str:
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:
     """The end of a message about an unknown word: the known one that is nearest, if any is near."""
-    near = get_close_matches(str(word), list(words), n=1)
+    near = get_close_matches(str(word), list(words), n=1, cutoff=0.7)
     return f"; did you mean {near[0]!r}?" if near else ""

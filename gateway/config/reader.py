@@ -19,7 +19,7 @@ from gateway.config.problem import Path, Place, Problem
 from gateway.config.tree import Mapping, Node, Plain, Scalar, Sequence
 
 MAX_DEPTH = 64
-MAX_ALIASED = 10_000
+MAX_ALIASED = 100_000
 
 _WORDS: dict[str, Plain] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),

@@ -11,15 +11,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.config.faults import KEY, Faults, faults
 from gateway.config.model import NAMED, Config
 from gateway.config.problem import Path, Place, Problem
 from gateway.config.reader import resolve
-from gateway.config.tree import Mapping, Node, Scalar, Sequence, child, find, key_place, place, plain, without
-from gateway.config.wording import KEY, words
+from gateway.config.tree import Mapping, Node, Scalar, Sequence, find, key_place, place, plain, without
+from gateway.config.wording import words
 
 Broken = frozenset[Path]
-_Faults = dict[Path, list[ErrorDetails]]
-"""Errors by path; more than one where the branches of a union all have something to say."""
 
 
 def validate(tree: Mapping, written: Mapping, problems: list[Problem]) -> tuple[Config, Broken]:
@@ -30,11 +29,11 @@ def validate(tree: Mapping, written: Mapping, problems: list[Problem]) -> tuple[
     try:
         config, broken = Config.model_validate(plain(tree)), frozenset[Path]()
     except ValidationError as error:
-        faults = _faults(error, tree)
+        found = faults(error, tree)
         known = {(problem.file, problem.line, problem.column) for problem in problems}
-        found = _problems(faults, tree, written)
-        problems.extend(problem for problem in found if (problem.file, problem.line, problem.column) not in known)
-        config, broken = _sound_part(tree, frozenset(faults))
+        more = _problems(found, tree, written)
+        problems.extend(problem for problem in more if (problem.file, problem.line, problem.column) not in known)
+        config, broken = _sound_part(tree, frozenset(found))
     problems.extend(_misread(config, tree, ()))
     return config, broken
 
@@ -46,57 +45,31 @@ def _sound_part(tree: Mapping, broken: Broken) -> tuple[Config, Broken]:
         try:
             return Config.model_validate(plain(sound)), broken
         except ValidationError as error:
-            broken |= {path[: 2 if path[0] in NAMED else 1] for path in _faults(error, sound)}
+            broken |= {path[: 2 if path[0] in NAMED else 1] for path in faults(error, sound)}
 
 
-def _faults(error: ValidationError, tree: Mapping) -> _Faults:
-    faults: _Faults = {}
-    for details in error.errors(include_url=False, include_input=False):
-        faults.setdefault(_path(details, tree), []).append(details)
-    return faults
-
-
-def _path(details: ErrorDetails, tree: Mapping) -> Path:
-    """The location of an error without the names that pydantic gives to the branches of unions."""
-    node: Node | None = tree
-    path: Path = ()
-    for step in details["loc"]:
-        below = child(node, step)
-        if below is not None:
-            path, node = (*path, step), below
-    match details["type"]:
-        case "missing":
-            return (*path, details["loc"][-1])
-        case "union_tag_invalid":
-            return (*path, details["ctx"]["discriminator"].strip("'"))
-        case _:
-            return path
-
-
-def _problems(faults: _Faults, tree: Mapping, written: Mapping) -> Iterator[Problem]:
+def _problems(found: Faults, tree: Mapping, written: Mapping) -> Iterator[Problem]:
     shown = _as_shown(tree)
-    for path, errors in faults.items():
-        if all(_is_other_branch(error, path, faults) for error in errors):
-            continue
+    for path, errors in found.items():
         node = find(tree, path)
-        is_open = node is None or plain(node) == plain(node, shown=True)
-        said = (error if is_open else shown.get((error["loc"], error["type"])) for error in errors)
-        yield _pointed_at(errors[0], path, tree).problem(path, words(list(said), path, tree, written))
+        if node is not None and plain(node) != plain(node, shown=True):
+            said = [_counterpart(error, shown.get(path, [])) for error in errors]
+        else:
+            said = list(errors)
+        yield _pointed_at(errors[0], path, tree).problem(path, words(said, path, tree, written))
 
 
-def _as_shown(tree: Mapping) -> dict[tuple[Any, str], ErrorDetails]:
+def _as_shown(tree: Mapping) -> Faults:
     """The errors of the configuration as it may be shown, in which the values from outside are only referred to."""
     try:
         Config.model_validate(plain(tree, shown=True))
     except ValidationError as error:
-        return {(error["loc"], error["type"]): error for error in error.errors(include_url=False, include_input=False)}
+        return faults(error, tree)
     return {}
 
 
-def _is_other_branch(error: ErrorDetails, path: Path, faults: _Faults) -> bool:
-    """Whether it is about a branch of a union that is not meant: another one took the value, and found fault below."""
-    is_about_a_branch = len(error["loc"]) > len(path) and error["loc"][-1] != KEY
-    return is_about_a_branch and any(len(other) > len(path) and other[: len(path)] == path for other in faults)
+def _counterpart(error: ErrorDetails, shown: list[ErrorDetails]) -> ErrorDetails | None:
+    return next((other for other in shown if (other["loc"], other["type"]) == (error["loc"], error["type"])), None)
 
 
 def _pointed_at(error: ErrorDetails, path: Path, tree: Mapping) -> Place:

@@ -7,12 +7,10 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from gateway.config import presets
+from gateway.config.faults import KEY
 from gateway.config.json_schema import description, known_keys
 from gateway.config.problem import Path, did_you_mean
 from gateway.config.tree import Mapping, Scalar, find, plain
-
-KEY = "[key]"
-"""What ends the location of an error that is about a key, not about its value."""
 
 _HIDDEN = "does not fit; it is not shown, since it comes from the environment or from another file"
 _QUOTED = re.compile(r"'([^']*)'")
@@ -25,6 +23,7 @@ _WORDS = {
     "string_type": "should be a text; what looks like none is put in quotes",
     "int_type": "should be a whole number",
     "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
     "union_tag_not_found": "is missing its {discriminator}",

@@ -6,6 +6,7 @@ no braces. A `Tree` is a JSON-like value with templates for its texts. Undefined
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from jinja2 import nodes
@@ -39,7 +40,15 @@ class _Source:
 
     @classmethod
     def _parse(cls, source: Any) -> "_Source":
-        return source if isinstance(source, cls) else cls(source)
+        if isinstance(source, cls):
+            return source
+        return cls._compiled(source) if isinstance(source, str) else cls(source)
+
+    @classmethod
+    @lru_cache(maxsize=10_000)
+    def _compiled(cls, source: str) -> "_Source":
+        """Each text is compiled once: the triggers of a large site differ in names rather than in their templates."""
+        return cls(source)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -172,7 +181,7 @@ def _plant(source: Any, path: str) -> Any:
     if isinstance(source, list | tuple):
         return [_plant(value, f"{path}[{i}]") for i, value in enumerate(source)]
     try:
-        return Template(source)
+        return Template._parse(source)  # noqa: SLF001 - the same family
     except ValueError as error:
         raise ValueError(f"{path}: {error}" if path else str(error)) from error
 
