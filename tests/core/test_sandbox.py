@@ -16,7 +16,7 @@ from tests.core.samples import seen
 MIB = 2**20
 RENDER_SECONDS = 0.1
 RSS_BYTES = 64 * MIB
-BUSY = 3  # how much slower than promised a machine may be that runs other things as well
+BUSY = 2  # how much more processor time than promised a machine may take that runs other things as well
 
 EVENT = {
     "big": "x" * MIB,
@@ -193,11 +193,11 @@ HARMLESS = {
 
 @pytest.mark.parametrize("source", REFUSED.values(), ids=REFUSED)
 def test_s15_what_could_bind_import_recurse_or_grow_is_refused_when_the_file_is_read(source: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValueError, match=r"^(line \d|nested too deeply|longer than)"):
         Template(source)
 
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("source", FAILING.values(), ids=FAILING)
@@ -219,12 +219,12 @@ def test_s15_what_only_looks_hostile_works(source: str, expected: Any) -> None:
 
 
 def measured(action: Callable[[], Any]) -> tuple[float, int]:
-    """How many seconds an action takes, and by how many bytes the process grows in it."""
+    """How many seconds of the processor an action takes, and by how many bytes the process grows in it."""
     process = psutil.Process()
     gc.collect()
-    before, began = process.memory_info().rss, time.perf_counter()
+    before, began = process.memory_info().rss, time.process_time()
     action()
-    return time.perf_counter() - began, process.memory_info().rss - before
+    return time.process_time() - began, process.memory_info().rss - before
 
 
 def fails(template: Template) -> None:
@@ -239,6 +239,12 @@ def test_s15_a_padded_date_is_no_larger_than_its_format() -> None:
         assert len(padded.text(seen(event=EVENT))) < 10_000
     except TemplateError:
         return
+
+
+@pytest.mark.parametrize("source", ["event.big.replace('x', '01234567890')", "event.big | replace('x', '01234567890')"])
+def test_s15_what_would_be_too_large_is_not_even_made(source: str) -> None:
+    with pytest.raises(TemplateError, match="more than 8388608 characters"):
+        Expression(source).evaluate(seen(event=EVENT))
 
 
 def test_s15_the_work_of_one_template_is_not_charged_to_the_next() -> None:

@@ -203,11 +203,11 @@ def test_s03_what_only_looks_dangerous_is_accepted(raw: bytes, value: Any) -> No
     ids=lambda raw: raw[:12].decode(),
 )
 def test_s03_a_mebibyte_of_anything_takes_no_second(raw: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(Unparseable):
         parse(raw)
 
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_the_order_of_keys_does_not_change_canonical_json() -> None:
