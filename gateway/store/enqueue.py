@@ -109,7 +109,10 @@ class Enqueuing:
                 return self._start(request, cargo)
 
     def _start(self, request: Request, cargo: Cargo, behind: dict[str, Any] | None = None) -> Decision:
-        self._add(_new_run(request, cargo, self.work.now, behind["id"] if behind else None), request, cargo)
+        run = _new_run(request, cargo, self.work.now, behind["id"] if behind else None)
+        if behind:
+            run["payload"] = _newer_payload(request, behind)
+        self._add(run, request, cargo)
         reason = f"{_held_by(request, behind)}; goes behind it" if behind else None
         return _decision(request, Verb.ENQUEUED, request.run_id, reason)
 
@@ -161,14 +164,15 @@ class Enqueuing:
 
     async def write(self) -> None:
         """Writes everything that was decided."""
+        links = [{"run_id": run_id, "event_id": event_id} for run_id, event_id in sorted(self._links)]
+        await insert_rows(self.work.connection, run_events, links)
+        for older, newer in self._superseded.items():
+            taken = await take_over(self.work.connection, older, self._runs[newer])
+            self._runs[newer]["events"] += taken - self._runs[older]["events"]
         await insert_rows(self.work.connection, runs, self._new)
         new = {run["id"] for run in self._new}
         await self._update(_MERGED, self._merged - new)
         await self._update(_SUPERSEDED, self._superseded.keys() - new)
-        links = [{"run_id": run_id, "event_id": event_id} for run_id, event_id in sorted(self._links)]
-        await insert_rows(self.work.connection, run_events, links)
-        for older, newer in self._superseded.items():
-            await take_over(self.work.connection, older, newer)
         await self._write_holds()
         await reseat(self.work.connection, self._lanes, self.limits, self.work.now)
 
@@ -236,9 +240,11 @@ def _first_due(request: Request, now: datetime) -> datetime:
 def _merged_due(request: Request, run: dict[str, Any], now: datetime) -> datetime:
     """Only a debounce moves a due time; who asks by hand does not wait for somebody else's silence."""
     due_at: datetime = run["due_at"]
-    if request.debounce is not None:
-        return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
-    return min(due_at, request.due_at or now) if request.priority is Priority.HIGH else due_at
+    if request.priority is Priority.HIGH:
+        return min(due_at, request.due_at or now)
+    if request.debounce is None or run["priority"] == Priority.HIGH:
+        return due_at
+    return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
 
 
 def _held(run: dict[str, Any]) -> Held:

@@ -37,7 +37,7 @@ class Releasing:
     _freed: list[Key] = field(default_factory=list)
     _handed_back: list[tuple[Key, str]] = field(default_factory=list)
     _moved: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _takeovers: list[tuple[str, str]] = field(default_factory=list)
+    _takeovers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _lanes: set[Lane] = field(default_factory=set)
 
     @classmethod
@@ -98,9 +98,8 @@ class Releasing:
         floor = retry_at or self.work.now
         newer["due_at"] = max(newer["due_at"], floor)
         newer["not_before"] = floor
-        newer["events"] += older.events
         newer["size"] += older.size
-        self._takeovers.append((older.id, newer["id"]))
+        self._takeovers.append((older.id, newer))
         self._move_up(newer, None)
 
     async def write(self, limits: LaneLimits) -> None:
@@ -111,6 +110,8 @@ class Releasing:
         for (target, key), run_id in self._handed_back:
             held = (keys.c.target == target) & (keys.c.key == key)
             await connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))
+        for older, newer in self._takeovers:
+            newer["events"] += await take_over(connection, older, newer)
         if self._moved:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in _MOVED}
             changes = [
@@ -118,8 +119,6 @@ class Releasing:
                 for run_id in sorted(self._moved)
             ]
             await connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
-        for older, newer in self._takeovers:
-            await take_over(connection, older, newer)
         await reseat(connection, self._lanes, limits, self.work.now)
 
 
