@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from gateway.config import checks, presets
 from gateway.config.include import read_all
 from gateway.config.json_schema import schema
 from gateway.config.model import NAMED, Config
 from gateway.config.overrides import override
 from gateway.config.problem import ConfigurationError, Problem, in_order
-from gateway.config.tree import plain
 from gateway.config.validation import validate
 
 __all__ = ["Config", "ConfigurationError", "Loaded", "Problem", "load", "schema"]
@@ -37,7 +38,7 @@ class Loaded:
     """A configuration that can be used.
 
     `presets` are those of the sources that use one, by source. `files` are all that were read. `hash` is the same for
-    the same settings, wherever they come from; secrets count.
+    the same settings, wherever they come from and whether written or left to their defaults; secrets count.
     """
 
     config: Config
@@ -58,11 +59,19 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     problems.extend(checks.errors(checked))
     if problems:
         raise ConfigurationError(problems)
-    canonical = json.dumps(plain(tree), sort_keys=True)
     return Loaded(
         config=config,
         warnings=in_order(checks.warnings(checked)),
         presets=presets.chosen(written, "sources"),
         files=files,
-        hash=hashlib.sha256(canonical.encode()).hexdigest(),
+        hash=_hash(config),
     )
+
+
+def _hash(config: Config) -> str:
+    canonical = json.dumps(config.model_dump(), sort_keys=True, default=_in_clear)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _in_clear(value: object) -> str:
+    return str(value.get_secret_value()) if isinstance(value, SecretStr) else str(value)

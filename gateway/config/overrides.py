@@ -53,7 +53,7 @@ class _Override:
         if not steps:
             return self._scalar(node)
         match node:
-            case None:
+            case None | Scalar(value=None):
                 return self.mapping(Mapping(self._place), path, steps)
             case Mapping():
                 return self.mapping(node, path, steps)

@@ -80,16 +80,20 @@ class TestHash:
     def test_it_is_that_of_the_settings_wherever_they_come_from(self, load: Load) -> None:
         one = load("server: {port: 1, host: localhost}\nretention: {runs: 5d}")
         same = load(
-            "# a comment\ninclude: b.yaml\nretention:\n  runs: '5d'\n",
-            files={"b.yaml": "server: {host: localhost, port: 1}"},
+            "# a comment\ninclude: b.yaml\nretention:\n  runs: 120h\n  audit: 365d\n",
+            {"PORT": "1"},
+            files={"b.yaml": "server: {host: localhost, port: '${PORT}'}"},
         )
 
         assert one.hash == same.hash
         assert len(one.hash) == 64
 
-    @pytest.mark.parametrize("environ", [{"X": "b"}, {"X": "a", "GATEWAY__SERVER__PORT": "1"}])
+    @pytest.mark.parametrize(
+        "environ",
+        [{"X": "b"}, {"X": "a", "GATEWAY__SERVER__PORT": "1"}, {"X": "a", "GATEWAY__TARGETS__T__URL": "http://y/"}],
+    )
     def test_a_secret_or_an_override_changes_it(self, load: Load, environ: dict[str, str]) -> None:
-        text = "access: {tokens: [{name: a, token: '${X}', role: admin}]}"
+        text = "sources: {s: {preset: netbox, secret: '${X}'}}\ntargets: {t: {kind: http, url: 'http://x/'}}"
 
         assert load(text, {"X": "a"}).hash != load(text, environ).hash
 

@@ -33,6 +33,12 @@ def test_a_value_is_added_that_the_file_leaves_out(load: Load) -> None:
     assert config.server.labels == ("a", "b")
 
 
+def test_null_is_as_good_as_nothing(load: Load) -> None:
+    text = FILE.replace("retry: {attempts: 3}", "retry:")
+
+    assert load(text, {"GATEWAY__TARGETS__DEMO__RETRY__ATTEMPTS": "7"}).config.targets["demo"].retry.attempts == 7
+
+
 def test_dashes_of_names_are_written_as_underscores(load: Load) -> None:
     loaded = load(FILE, {"GATEWAY__SOURCES__MY_HOOK__PATH": "/hooks/y", "GATEWAY__SERVER__MAX_BODY": "2MiB"})
 
