@@ -7,6 +7,7 @@ Goals that are not met are no errors: figures are no tests.
 import argparse
 import asyncio
 import pstats
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,6 +33,9 @@ async def _measure(name: str, folder: Path, *, profiled: bool) -> list[Figure]:
 
 
 async def _main(names: list[str], *, profiled: bool) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that it takes its programs with it
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="gateway-bench-") as folder:
         for name in names:
