@@ -1,16 +1,17 @@
 """Which deliveries were accepted before. A delivery key means *accepted*, never *done*."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from gateway.core.event import Delivery, Event
 from gateway.core.request import Decision, Verb
+from gateway.store.bulk import select_rows
 from gateway.store.schema import among, events
 from gateway.store.writer import Work
 
@@ -39,15 +40,16 @@ def delivery_key(delivery: Delivery) -> DeliveryKey:
 async def delivered(work: Work, arrived: Iterable[Event]) -> dict[DeliveryKey, Delivered]:
     """Who holds the delivery keys of these events; holds that are over are let go on the way."""
     wanted = {delivery_key(event.delivery) for event in arrived if event.delivery}
-    if not wanted:
-        return {}
-    mine = among(events.c.delivery_scope, events.c.delivery_id, wanted)
-    columns = (events.c.delivery_scope, events.c.delivery_id, events.c.id, events.c.delivery_until, events.c.decisions)
-    rows = await work.connection.execute(select(*columns).where(mine))
+    rows = await select_rows(work.connection, wanted, _by_key)
     held = {(row[0], row[1]): Delivered(event_id=row[2], until=row[3], decisions=row[4]) for row in rows}
     over = {key: holder for key, holder in held.items() if holder.until <= work.now}
     await _let_go(work, [holder.event_id for holder in over.values()])
     return {key: holder for key, holder in held.items() if key not in over}
+
+
+def _by_key(wanted: Sequence[DeliveryKey]) -> Select[Any]:
+    columns = (events.c.delivery_scope, events.c.delivery_id, events.c.id, events.c.delivery_until, events.c.decisions)
+    return select(*columns).where(among(events.c.delivery_scope, events.c.delivery_id, wanted))
 
 
 async def _let_go(work: Work, event_ids: list[str]) -> None:
@@ -69,7 +71,7 @@ async def count_redeliveries(work: Work, event_ids: list[str]) -> None:
     """Counts a redelivery on the event that was accepted first."""
     if event_ids:
         counted = update(events).where(events.c.id == bindparam("event")).values(deliveries=events.c.deliveries + 1)
-        await work.connection.execute(counted, [{"event": event_id} for event_id in event_ids])
+        await work.connection.execute(counted, [{"event": event_id} for event_id in sorted(event_ids)])
 
 
 def store_decisions(decisions: Iterable[Decision]) -> bytes:

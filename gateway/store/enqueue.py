@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
-from gateway.store.bulk import insert_rows
+from gateway.store.bulk import insert_rows, select_rows
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
 from gateway.store.schema import among, keys, run_events, runs
 from gateway.store.takeover import take_over
@@ -74,23 +74,16 @@ class Enqueuing:
         """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
         await lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
         wanted = {_key(request) for request in requests if request.until is not None}
-        if not wanted:
-            return
-        held = select(keys).where(among(keys.c.target, keys.c.key, wanted))
-        rows = await self.work.connection.execute(held.order_by(keys.c.target, keys.c.key).with_for_update())
+        rows = await select_rows(self.work.connection, wanted, _lock_keys)
         self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
-        await self._lock_holders()
+        holders = {hold.run_id for hold in self._holds.values()}
+        locked = await select_rows(self.work.connection, holders, _lock_runs)
+        self._runs = {row.id: dict(row._mapping) for row in locked}  # noqa: SLF001 - the documented name
 
     def holder_of(self, request: Request) -> str | None:
         """The run that holds a request's key, once locked."""
         hold = self._holds.get(_key(request)) if request.until is not None else None
         return hold.run_id if hold else None
-
-    async def _lock_holders(self) -> None:
-        if holders := sorted({hold.run_id for hold in self._holds.values()}):
-            locked = select(*_HOLDER_COLUMNS).where(runs.c.id.in_(holders)).order_by(runs.c.id).with_for_update()
-            rows = await self.work.connection.execute(locked)
-            self._runs = {row.id: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
 
     def enqueue(self, request: Request, cargo: Cargo) -> Decision:
         """What becomes of a request, by the table; `lock` must have seen it."""
@@ -195,6 +188,15 @@ class Enqueuing:
     async def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
             await self.work.connection.execute(statement, rows)
+
+
+def _lock_keys(wanted: Sequence[Key]) -> Select[Any]:
+    held = select(keys).where(among(keys.c.target, keys.c.key, wanted))
+    return held.order_by(keys.c.target, keys.c.key).with_for_update()
+
+
+def _lock_runs(wanted: Sequence[str]) -> Select[Any]:
+    return select(*_HOLDER_COLUMNS).where(runs.c.id.in_(wanted)).order_by(runs.c.id).with_for_update()
 
 
 def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) -> dict[str, Any]:
