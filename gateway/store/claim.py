@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.request import Priority
-from gateway.core.run import Move, State, after
+from gateway.core.run import CLAIMABLE, Move, State, after
 from gateway.store.clock import database_now
 from gateway.store.schema import is_claimable, is_running, nodes, runs, targets
 from gateway.store.writer import Work
@@ -99,12 +99,12 @@ async def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
         "started_at": func.coalesce(runs.c.started_at, bindparam("now", work.now, runs.c.started_at.type)),
         "attempt_started_at": work.now,
     }
-    # the conditions stand outside as well: PostgreSQL checks only those again when a row changed while it waited
-    due = is_claimable & (runs.c.due_at <= work.now)
-    first = select(runs.c.id).where(runs.c.id.in_(_first_due(wanted.target, work.now, free)), due)
-    locked = first.order_by(runs.c.id).with_for_update().cte("locked")  # in the order in which everybody locks runs
-    chosen = runs.c.id.in_(select(locked.c.id))
-    return _in_order(await work.connection.execute(update(runs).where(chosen, due).values(values).returning(*_COLUMNS)))
+    # locked in the order in which everybody locks runs; what changed while its lock was waited for is looked at again
+    still_due = runs.c.state.in_([*CLAIMABLE]) & (runs.c.due_at <= work.now)
+    first = select(runs.c.id).where(runs.c.id.in_(_first_due(wanted.target, work.now, free)), still_due)
+    locked = first.order_by(runs.c.id).with_for_update().cte("locked")
+    taken = update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
+    return _in_order(await work.connection.execute(taken))
 
 
 def _first_due(target: str, now: datetime, free: int) -> Any:
