@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
@@ -27,6 +28,7 @@ from gateway.store.writer import A, R, Transaction, Writer
 
 CHANNEL = "gateway"
 COMMAND_TIMEOUT = 10
+MIN_ROOM = 2**20  # bytes
 IDLE_TIMEOUT = 5  # within a transaction; pgbouncer has its own setting for that, and refuses ours
 
 
@@ -81,6 +83,11 @@ class Database:
         """What was committed to a file that has been moved or deleted is gone with it."""
         if self._inode() != self._opened:
             raise Unavailable(f"{self.url.database} was moved or deleted")
+
+    def check_room(self) -> None:
+        """Raises `Unavailable` on a disk so full that an event may not fit, even if something small still does."""
+        if self.is_sqlite and shutil.disk_usage(Path(self.url.database or "").resolve().parent).free < MIN_ROOM:
+            raise Unavailable("the disk is full")
 
     def _inode(self) -> int | None:
         if not self.is_sqlite:

@@ -80,6 +80,7 @@ async def _renew(work: Work, renewals: Sequence[tuple[str, timedelta]]) -> list[
 
 async def touch(database: Database, node_id: str) -> None:
     """Writes something that changes nothing. Raises where the database, or the disk under it, takes no writes."""
+    database.check_room()
     await database.commit(_touch, node_id)
 
 
