@@ -22,6 +22,7 @@ class GatewayProcess:
     """Runs `gateway serve` in a folder of its own; start() after an end starts it again on the same port and data.
 
     The log of all its lives is in one file. As a context manager it is started at once and killed at the end.
+    `program` is the module to run, with arguments that go before `serve`.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class GatewayProcess:
         folder: Path,
         env: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
+        *,
+        program: Sequence[str] = ("gateway",),
     ) -> None:
         settings = dict(yaml.safe_load(config) if isinstance(config, str) else config)
         server = {"port": free_port(), **settings.get("server", {})}
@@ -41,7 +44,7 @@ class GatewayProcess:
         self.log_path = folder / "gateway.log"
         self._folder = folder
         self._environment = {**_environment_without_settings(), **(env or {})}
-        self._argv = [sys.executable, "-m", "gateway", "serve", "-c", str(self.config_path), *args]
+        self._argv = [sys.executable, "-m", *program, "serve", "-c", str(self.config_path), *args]
         self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Self:
@@ -51,8 +54,10 @@ class GatewayProcess:
             self._clean_up()
             raise
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._clean_up()
+        if error:
+            error.add_note(f"{self.log_path}:\n{self.log_tail()}")
 
     @property
     def pid(self) -> int:

@@ -44,8 +44,8 @@ _OK = Answer()
 class TargetServer:
     """`script` answers the next calls, one each; `answer`, an Answer or a function of the call, answers all others.
 
-    `key` tells which calls belong together: `lambda call: call.json["site"]`. A call that its caller gave up has ended.
-    The port is known from the beginning and stays over stop() and start().
+    `key` tells which calls belong together: `lambda call: call.json["site"]`. A call that its caller gave up has ended,
+    and is not among those `answered`. The port is known from the beginning and stays over stop() and start().
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class TargetServer:
         self.answer = answer
         self.script: deque[Answer] = deque()
         self.calls: list[Call] = []
+        self.answered: list[Call] = []
         self.running = 0
         self.max_running = 0
         self.max_running_by_key: Counter[str] = Counter()
@@ -99,7 +100,9 @@ class TargetServer:
             async with self._arrival:
                 self.calls.append(call)
                 self._arrival.notify_all()
-            return await self._answer_to(call).send(request)
+            response = await self._answer_to(call).send(request)
+            self.answered.append(call)
+            return response
 
     def _answer_to(self, call: Call) -> Answer:
         if self.script:

@@ -1,0 +1,74 @@
+"""Points at which a gateway dies, from one instruction to the next: as with SIGKILL, nothing of it is tidied up."""
+
+import functools
+import importlib
+import inspect
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+DIED = 86
+
+
+@dataclass(frozen=True, slots=True)
+class Failpoint:
+    """When a function has returned and its result says that this is the moment; or before it begins."""
+
+    module: str
+    function: str
+    fits: Callable[[Any], bool] = lambda _: True
+    before: bool = False
+
+
+ACCEPTING = {
+    "accept.read": Failpoint("gateway.web.hooks", "read"),
+    "accept.verified": Failpoint("gateway.sources.webhook", "WebhookSource.to_event"),
+    "accept.inserted": Failpoint("gateway.runtime.intake", "accept"),
+    "accept.committed": Failpoint("gateway.runtime.intake", "Intake.accept"),
+    "accept.answered": Failpoint("gateway.web.hooks", "_answer"),
+}
+RUNNING = {
+    "run.claimed": Failpoint("gateway.runtime.dispatcher", "claim", any),  # not committed yet
+    "run.started": Failpoint("gateway.runtime.dispatcher", "Dispatcher._start"),  # not called yet
+    "run.called": Failpoint("gateway.targets.http", "exchange"),  # the target has answered
+    "run.settling": Failpoint("gateway.runtime.dispatcher", "settle_attempts", before=True),
+    "run.settled": Failpoint("gateway.runtime.dispatcher", "settle_attempts"),  # not committed yet
+    "run.committed": Failpoint("gateway.runtime.dispatcher", "Dispatcher._settle"),
+}
+FAILPOINTS = {**ACCEPTING, **RUNNING}
+
+
+def die_at(name: str) -> None:
+    _act_after(FAILPOINTS[name], lambda: os._exit(DIED))
+
+
+def freeze_at(name: str) -> None:
+    """Stops as with SIGSTOP; whoever sends SIGCONT lets it go on from there."""
+    _act_after(FAILPOINTS[name], lambda: os.kill(os.getpid(), signal.SIGSTOP))
+
+
+def _act_after(point: Failpoint, act: Callable[[], None]) -> None:
+    *path, name = point.function.split(".")
+    owner = functools.reduce(getattr, path, importlib.import_module(point.module))
+    function = getattr(owner, name)
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        if point.before:
+            act()
+        result = function(*arguments, **named)
+        if inspect.isawaitable(result):
+            return _after(result)
+        return _checked(result)
+
+    async def _after(result: Any) -> Any:
+        return _checked(await result)
+
+    def _checked(result: Any) -> Any:
+        if not point.before and point.fits(result):
+            act()
+        return result
+
+    setattr(owner, name, wrapper)
