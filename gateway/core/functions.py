@@ -19,6 +19,9 @@ from gateway.core.scope import STEP, Scope, refuse_size, weight
 
 MAX_RANGE = 10_000
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_COLLECTIONS = (list, tuple, dict)
+
 # fmt: off
 _PLAIN = (
     "abs", "capitalize", "count", "d", "default", "first", "float", "int", "items", "last", "length", "list", "lower",
@@ -68,11 +71,13 @@ def _counted(scope: Scope, values: Iterable[Any]) -> Iterator[Any]:
 
 def final(value: Any) -> Any:
     """What a template comes to is a value: neither undefined, nor a method somebody forgot to call, nor yet to come."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, Undefined):
         return str(value)  # raises, and says what is missing; only an `if` without `else` is the empty text
     if isinstance(value, range) or hasattr(value, "__next__"):
         value = list(value)
-    if isinstance(value, list | tuple | dict):
+    if isinstance(value, _COLLECTIONS):
         _refuse_undefined(value.values() if isinstance(value, dict) else value)
     elif callable(value):
         raise TypeError(f"{getattr(value, '__name__', 'this')} is a function: call it with ()")
@@ -86,7 +91,9 @@ def _refuse_undefined(items: Iterable[Any]) -> None:
 
 
 def _text(parts: Iterable[Any]) -> str:
-    return join(str(final(part)) for part in parts)
+    texts = [part if type(part) is str else str(final(part)) for part in parts]
+    refuse_size(sum(map(len, texts)))
+    return "".join(texts)
 
 
 def join(parts: Iterable[str]) -> str:
@@ -144,12 +151,13 @@ def _sha256(scope: Scope, value: Any) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def changed(before: Any, after: Any) -> list[str]:
+def changed(before: Any, after: Any, *ignored: str) -> list[str]:
     """The names of the items that differ between two mappings; none where there is no before or no after."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return []
     kept = before.keys() & after.keys()
-    return [name for name in before | after if name not in kept or before[name] != after[name]]
+    differing = [name for name in before | after if name not in kept or before[name] != after[name]]
+    return [name for name in differing if name not in ignored]
 
 
 _OWN: dict[str, Callable[..., Any]] = {

@@ -17,6 +17,8 @@ MAX_TEXT = 8 * 2**20
 WORK = 10_000_000
 STEP = 150
 
+_SIZED = (str, list, tuple, dict, range)
+
 
 class Scope(Context):
     """As Jinja's own context, without its parts for template inheritance: they take longer than most expressions."""
@@ -40,7 +42,7 @@ class Scope(Context):
 
 def weight(value: Any) -> int:
     """How much work it is, roughly, to go through a value."""
-    return len(value) if isinstance(value, str | list | tuple | dict | range) else 0
+    return len(value) if isinstance(value, _SIZED) else 0
 
 
 def refuse_size(size: int) -> None:
