@@ -115,7 +115,7 @@ def test_two_thousand_triggers_are_read_in_no_time(load: Load) -> None:
     started = time.process_time()
 
     assert len(load(text).config.triggers) == 2000
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 5
 
 
 HOSTILE = st.one_of(

@@ -165,12 +165,12 @@ SLOW_JSON = {
 
 @pytest.mark.parametrize("raw", SLOW_JSON.values(), ids=SLOW_JSON.keys())
 def test_s03_no_mebibyte_of_json_holds_the_gateway_up(raw: bytes) -> None:
-    """60 ms on an idle core; the bound leaves room for a busy one, and none for anything quadratic."""
+    """60 ms on an idle core; the bound leaves room for a busy one, and none for what is quadratic: minutes."""
     began = time.thread_time()
     with suppress(Unparseable):
         parse(raw, "json")
 
-    assert time.thread_time() - began < 0.4
+    assert time.thread_time() - began < 3
 
 
 def test_a_form_is_its_fields() -> None:
