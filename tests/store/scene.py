@@ -80,6 +80,7 @@ class Scene:
     node: Node
     limits: dict[str, LaneLimit] = field(default_factory=dict)
     _later: list[Acceptance] = field(default_factory=list)
+    _claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def is_sqlite(self) -> bool:
@@ -121,9 +122,13 @@ class Scene:
     async def claim(
         self, target: str = TARGET, *, limit: int = 100, slots: int = 100, **changes: Any
     ) -> list[ClaimedRun]:
-        """Claims due runs; those this node has claimed before are taken for being carried out."""
-        wanted = Claim(node_id=self.node.id, target=target, limit=limit, slots=slots, executing=await self.executing())
-        return await self.database.commit(claim, replace(wanted, **changes))
+        """Claims due runs, one claim at a time; what this node has claimed before is taken for being carried out."""
+        async with self._claiming:
+            executing = changes.pop("executing", None)
+            if executing is None:
+                executing = await self.executing()
+            wanted = Claim(node_id=self.node.id, target=target, limit=limit, slots=slots, executing=executing)
+            return await self.database.commit(claim, replace(wanted, **changes))
 
     async def claim_one(self, target: str = TARGET, **changes: Any) -> ClaimedRun:
         (run,) = await self.claim(target, **changes)
