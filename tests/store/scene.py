@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
@@ -195,6 +196,14 @@ class Scene:
         ids: list[str] = found["event_ids"]
         return ids
 
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of somebody else's, past everything that the store does (PostgreSQL only)."""
+        engine = create_async_engine(self.database.url)
+        async with engine.connect() as connection:
+            yield connection
+        await engine.dispose()
+
     async def states(self) -> list[str]:
         """The states of all runs, oldest first."""
         return [row.state for row in sorted(await self.rows(runs), key=lambda row: row.id)]
@@ -218,9 +227,13 @@ async def opened(url: str, *, empty: bool = False) -> AsyncIterator[Scene]:
 
 
 async def clear(database: Database) -> None:
-    async with database.engine.begin() as connection:
+    """Empties all tables."""
+
+    def delete_all(connection: Connection) -> None:
         for table in metadata.sorted_tables:
-            await connection.execute(delete(table))
+            connection.execute(delete(table))
+
+    await database.transact(delete_all)
 
 
 async def all_of(*awaitables: Any) -> list[Any]:

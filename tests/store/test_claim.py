@@ -151,8 +151,8 @@ async def test_a_node_without_a_lease_claims_nothing(postgres_scene: Scene) -> N
     scene = postgres_scene
     await scene.ask()
     assert await scene.claim(node_id=new_id()) == []
-    async with scene.database.engine.begin() as connection:
-        await connection.execute(update(nodes).values(lease_until=scene.now.replace(year=2020)))
+    over = update(nodes).values(lease_until=scene.now.replace(year=2020))
+    await scene.database.transact(lambda connection: connection.execute(over))
 
     assert await scene.claim() == []
 
@@ -175,20 +175,19 @@ async def plan_of(database: Database, wanted: Claim) -> str:
     """How the database goes about the statement that takes runs."""
     plans: list[str] = []
 
-    async def explained(work: Work, claims: Sequence[Claim]) -> list[None]:
+    def explained(work: Work, claims: Sequence[Claim]) -> list[None]:
         statements: list[tuple[str, Any]] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             statements.append((statement, parameters))
 
-        listened: Any = work.connection.sync_connection
-        event.listen(listened, "before_cursor_execute", note)
-        await claim(work, claims)
-        event.remove(listened, "before_cursor_execute", note)
+        event.listen(work.connection, "before_cursor_execute", note)
+        claim(work, claims)
+        event.remove(work.connection, "before_cursor_execute", note)
         for statement, parameters in statements:
             if statement.startswith("WITH"):
                 explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-                rows = await work.connection.exec_driver_sql(explain + statement, parameters)
+                rows = work.connection.exec_driver_sql(explain + statement, parameters)
                 plans.extend(str(row[-1]) for row in rows)
         return [None]
 
@@ -206,9 +205,9 @@ async def test_the_claim_reads_an_index_that_holds_only_what_could_start(scene: 
     await scene.accept_later()
     await scene.ask()  # behind
     if not scene.is_sqlite:
-        async with scene.database.engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.exec_driver_sql("ANALYZE")
+        async with scene.aside() as connection:
+            await connection.exec_driver_sql("ANALYZE runs")
+            await connection.commit()
     assert [row.claimable for row in await scene.rows(runs)].count(True) == 1
     plan = await plan_of(scene.database, Claim(node_id=scene.node.id, target=TARGET, limit=1000, slots=1000))
 

@@ -16,9 +16,8 @@ from tests.store.scene import HOUR, LEASE, SECOND, Scene, node, opened
 
 async def expire(scene: Scene, who: Node) -> None:
     """Lets the lease of a node be over, by the database's clock."""
-    async with scene.database.engine.begin() as connection:
-        over = update(nodes).where(nodes.c.id == who.id)
-        await connection.execute(over.values(lease_until=select(database_now()).scalar_subquery()))
+    over = update(nodes).where(nodes.c.id == who.id).values(lease_until=select(database_now()).scalar_subquery())
+    await scene.database.transact(lambda connection: connection.execute(over))
 
 
 async def test_a_crashed_nodes_runs_are_due_again_and_that_is_no_attempt(scene: Scene) -> None:
@@ -112,9 +111,8 @@ async def test_a_renewal_under_way_and_a_loss_exclude_each_other(postgres_scene:
     await scene.ask()
     await scene.claim_one()
     await expire(scene, scene.node)
-    async with scene.database.engine.connect() as connection:
-        renewing = text("UPDATE nodes SET lease_until = lease_until + 60000000")
-        await connection.execute(renewing)
+    async with scene.aside() as connection:
+        await connection.execute(text("UPDATE nodes SET lease_until = lease_until + 60000000"))
         looking = asyncio.create_task(lost_runs(scene.database))
         await asyncio.sleep(0.1)
         assert not looking.done()
