@@ -34,6 +34,7 @@ async def probes(folder: Path, url: str, *defects: str) -> None:
             await send_all([sent(number) for number in range(30)], first, second)
 
             async def seen() -> bool:
+                assert len(target.calls) < 4 + 4 + 2
                 return len(bursts(target.calls)) >= 3
 
             await until(seen, True, "two pauses", seconds=8)

@@ -14,12 +14,16 @@ DIED = 86
 
 @dataclass(frozen=True, slots=True)
 class Failpoint:
-    """When a function has returned and its result says that this is the moment; or before it begins."""
+    """When a function has returned and its result says that this is the moment; or before, as its arguments say."""
 
     module: str
     function: str
     fits: Callable[[Any], bool] = lambda _: True
     before: bool = False
+
+
+def _has_late(attempts: Any) -> bool:
+    return any(one and b"late" in one.run.payload for one in attempts)
 
 
 ACCEPTING = {
@@ -33,11 +37,16 @@ RUNNING = {
     "run.claimed": Failpoint("gateway.runtime.dispatcher", "claim", any),  # not committed yet
     "run.started": Failpoint("gateway.runtime.dispatcher", "Dispatcher._start"),  # not called yet
     "run.called": Failpoint("gateway.targets.http", "exchange"),  # the target has answered
-    "run.settling": Failpoint("gateway.runtime.dispatcher", "settle_attempts", before=True),
     "run.settled": Failpoint("gateway.runtime.dispatcher", "settle_attempts"),  # not committed yet
     "run.committed": Failpoint("gateway.runtime.dispatcher", "Dispatcher._settle"),
 }
-FAILPOINTS = {**ACCEPTING, **RUNNING}
+OF_THE_EVENT_LATE = {  # the runs of other events go on
+    "late.settling": Failpoint(
+        "gateway.runtime.dispatcher", "settle_attempts", lambda arguments: _has_late(arguments[1]), before=True
+    ),
+    "late.settled": Failpoint("gateway.runtime.dispatcher", "settle_attempts", _has_late),  # not committed yet
+}
+FAILPOINTS = {**ACCEPTING, **RUNNING, **OF_THE_EVENT_LATE}
 
 
 def die_at(name: str) -> None:
@@ -56,7 +65,7 @@ def _act_after(point: Failpoint, act: Callable[[], None]) -> None:
 
     @functools.wraps(function)
     def wrapper(*arguments: Any, **named: Any) -> Any:
-        if point.before:
+        if point.before and point.fits(arguments):
             act()
         result = function(*arguments, **named)
         if inspect.isawaitable(result):

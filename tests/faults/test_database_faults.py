@@ -137,8 +137,12 @@ async def stands_another_writer(folder: Path, target: TargetServer, *defects: st
     async with running(node), GatewayClient(node.url) as client:
         with another_writer(folder / "gateway.db"):
             async with Load([node.url]) as load:
-                await target.wait_for_calls(100, seconds=20)
-        assert not load.refused
+
+                async def enough() -> bool:
+                    return len(target.calls) >= 100 or bool(load.refused)
+
+                await until(enough, True, "a hundred calls")
+                assert not load.refused
         await Ledger(load.accepted, target).check(client, repeatable=0)
 
 

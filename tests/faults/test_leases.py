@@ -12,7 +12,7 @@ from tests.gateway_client import GatewayClient
 from tests.gateway_process import GatewayProcess
 from tests.gateways import LEASE, configuration, nodes_of, running
 from tests.target_answer import Answer
-from tests.target_server import TargetServer
+from tests.target_server import Call, TargetServer
 from tests.waiting import until
 
 LOCKS_ARE_TAKEN_AWAY = 5  # seconds after which the database ends the transaction of a node that hangs
@@ -28,8 +28,19 @@ async def names_of_nodes(client: GatewayClient) -> set[str]:
     return {node["name"] for node in (await client.get("status"))["nodes"]}
 
 
+def is_first(call: Call, event_id: str) -> bool:
+    return (call.json["id"], call.attempt) == (event_id, 1)
+
+
 def tried(run: dict[str, Any]) -> list[tuple[int, str]]:
     return [(attempt["number"], attempt["outcome"]) for attempt in run["attempts"]]
+
+
+async def warm_up(client: GatewayClient) -> None:
+    """Has every statement prepared: PostgreSQL takes no locks from who hangs between preparing one and executing it."""
+    for number in range(5):
+        await client.send({"id": f"early-{number}", "type": "sent"})
+    await client.wait_until_idle()
 
 
 async def test_l06_two_nodes_of_the_same_name(tmp_path: Path, target: TargetServer, postgres_url: str) -> None:
@@ -52,11 +63,12 @@ async def test_l06_two_nodes_of_the_same_name(tmp_path: Path, target: TargetServ
 async def test_l10_a_node_that_hangs_in_a_call_is_succeeded(tmp_path: Path, postgres_url: str) -> None:
     """Stopped for longer than its lease while the target takes its time: the run is begun again elsewhere."""
     slow, quick = Answer(delay=LEASE + 4), Answer()
-    async with TargetServer(lambda call: slow if call.attempt == 1 else quick) as target:
+    async with TargetServer(lambda call: slow if is_first(call, "slow") else quick) as target:
         hanging, other = nodes_of(configuration(target, postgres_url), tmp_path, 2)
         async with running(hanging), GatewayClient(hanging.url) as sender:
+            await warm_up(sender)
             [run_id] = (await sender.send({"id": "slow", "type": "sent"})).run_ids
-            await target.wait_for_calls(1)
+            await target.wait_for_calls(5 + 1)
             hanging.stop()
             async with running(other), GatewayClient(other.url) as client:
                 run = await client.wait_for(run_id, "succeeded", seconds=TAKEN_OVER)
@@ -72,21 +84,22 @@ async def test_l10_a_node_that_hangs_in_a_call_is_succeeded(tmp_path: Path, post
 async def settles_late(folder: Path, database_url: str, *defects: str) -> None:
     """A node hangs with the outcome in its hands, and hands it in when the run is in progress elsewhere."""
     quick, slow = Answer(), Answer(delay=3)
-    async with TargetServer(lambda call: quick if call.attempt == 1 else slow) as target:
+    async with TargetServer(lambda call: slow if call.attempt == 2 else quick) as target:
         config = configuration(target, database_url)
-        [late] = nodes_of(config, folder / "late", broken=["freeze:run.settling", *defects])
+        [late] = nodes_of(config, folder / "late", broken=["freeze:late.settling", *defects])
         [other] = nodes_of(config, folder / "other")
         async with running(late), GatewayClient(late.url) as sender:
+            await warm_up(sender)
             [run_id] = (await sender.send({"id": "late", "type": "sent"})).run_ids
             await until(partial(is_stopped, late), True, "the node is stopped")
             async with running(other), GatewayClient(other.url) as client:
-                await target.wait_for_calls(2, seconds=TAKEN_OVER)
+                await target.wait_for_calls(5 + 2, seconds=TAKEN_OVER)
                 late.cont()
                 run = await client.wait_for(run_id, "succeeded")
 
                 assert tried(run) == [(1, "lost"), (2, "succeeded")]
                 assert run["attempts"][1]["node"] == name(other)
-                assert len(target.answered) == 2
+                assert len(target.answered) == 5 + 2
                 assert "attempt.fenced" in [line["event"] for line in late.log_lines()]
 
 
@@ -107,10 +120,11 @@ async def test_a_node_that_hangs_in_a_transaction_holds_nobody_up(tmp_path: Path
     """It holds the locks of its rows; the database takes them away."""
     async with TargetServer() as target:
         config = configuration(target, postgres_url)
-        [hanging] = nodes_of(config, tmp_path / "hanging", broken=["freeze:run.settled"])
+        [hanging] = nodes_of(config, tmp_path / "hanging", broken=["freeze:late.settled"])
         [other] = nodes_of(config, tmp_path / "other")
         async with running(hanging), GatewayClient(hanging.url) as sender:
-            [run_id] = (await sender.send({"id": "locked", "type": "sent"})).run_ids
+            await warm_up(sender)
+            [run_id] = (await sender.send({"id": "late", "type": "sent"})).run_ids
             await until(partial(is_stopped, hanging), True, "the node is stopped")
             async with running(other), GatewayClient(other.url) as client:
                 run = await client.wait_for(run_id, "succeeded", seconds=30)
