@@ -42,12 +42,12 @@ class Accepted:
     decisions: tuple[Decision, ...] = ()
 
 
-async def accept(work: Work, batches: Sequence[tuple[Acceptance, ...]]) -> list[list[Accepted]]:
+def accept(work: Work, batches: Sequence[tuple[Acceptance, ...]]) -> list[list[Accepted]]:
     """Each batch is what one sender handed in together, such as the items of one webhook."""
     acceptances = [acceptance for batch in batches for acceptance in batch]
-    accepting = await _Accepting.begin(work, acceptances)
+    accepting = _Accepting.begin(work, acceptances)
     results = [[accepting.accept(acceptance) for acceptance in batch] for batch in batches]
-    await accepting.write()
+    accepting.write()
     return results
 
 
@@ -62,14 +62,14 @@ class _Accepting:
     targets: set[str] = field(default_factory=set)
 
     @classmethod
-    async def begin(cls, work: Work, acceptances: Sequence[Acceptance]) -> "_Accepting":
+    def begin(cls, work: Work, acceptances: Sequence[Acceptance]) -> "_Accepting":
         arrived = [acceptance.event for acceptance in acceptances]
-        held = await deliveries.delivered(work, arrived)
-        stored = await deliveries.committed_before(work, arrived)
+        held = deliveries.delivered(work, arrived)
+        stored = deliveries.committed_before(work, arrived)
         enqueuing = Enqueuing(work)
         for acceptance in acceptances:
             enqueuing.limits.update(acceptance.limits)
-        await enqueuing.lock([request for acceptance in acceptances for request in acceptance.plan.requests])
+        enqueuing.lock([request for acceptance in acceptances for request in acceptance.plan.requests])
         return cls(work, enqueuing, held, stored)
 
     def accept(self, acceptance: Acceptance) -> Accepted:
@@ -116,12 +116,12 @@ class _Accepting:
         self.targets.add(step.target)
         return self.enqueuing.enqueue(step, _cargo(event))
 
-    async def write(self) -> None:
-        await insert_rows(self.work.connection, events, self.rows)
-        await self.enqueuing.write()
-        await deliveries.count_redeliveries(self.work, self.redelivered)
+    def write(self) -> None:
+        insert_rows(self.work.connection, events, self.rows)
+        self.enqueuing.write()
+        deliveries.count_redeliveries(self.work, self.redelivered)
         if self.targets:
-            await notify(self.work.connection, orjson.dumps(sorted(self.targets)).decode())
+            notify(self.work.connection, orjson.dumps(sorted(self.targets)).decode())
 
 
 def _cargo(event: Event) -> Cargo:

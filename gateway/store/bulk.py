@@ -7,8 +7,7 @@ that is half of what an accepted event costs.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Dialect, Select, Table, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Dialect, Select, Table, insert
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 Row = dict[str, Any]
@@ -19,16 +18,16 @@ CHUNK = 10_000  # a statement takes 32,766 parameters
 _compiled: dict[tuple[str, str, tuple[str, ...]], tuple[str, Callable[[Row], tuple[Any, ...]]]] = {}
 
 
-async def select_rows(
-    connection: AsyncConnection, wanted: Iterable[T], statement: Callable[[Sequence[T]], Select[Any]]
+def select_rows(
+    connection: Connection, wanted: Iterable[T], statement: Callable[[Sequence[T]], Select[Any]]
 ) -> list[Any]:
     """The rows for all that is wanted, in order, however much that is."""
     keys = sorted(wanted)
     chunks = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    return [row for chunk in chunks for row in await connection.execute(statement(chunk))]
+    return [row for chunk in chunks for row in connection.execute(statement(chunk))]
 
 
-async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Inserts rows that all have the same columns; columns that are left out get their default."""
     if not rows:
         return
@@ -38,7 +37,7 @@ async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[
         if isinstance(column.default, ScalarElementColumnDefault) and column.name not in rows[0]
     }
     statement, to_parameters = _compile(connection.dialect, table, (*rows[0], *defaults))
-    await connection.exec_driver_sql(statement, [to_parameters({**row, **defaults}) for row in rows])
+    connection.exec_driver_sql(statement, [to_parameters({**row, **defaults}) for row in rows])
 
 
 def _compile(dialect: Dialect, table: Table, names: tuple[str, ...]) -> tuple[str, Callable[[Row], tuple[Any, ...]]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.request import Priority
@@ -67,30 +67,30 @@ class ClaimedRun:
 _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
 
 
-async def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
+def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
     """For each claim the runs that became the node's, in the order in which they shall start."""
     in_lock_order = sorted(claims, key=lambda wanted: wanted.target)
-    claimed = {id(wanted): await _claim(work, wanted) for wanted in in_lock_order}
+    claimed = {id(wanted): _claim(work, wanted) for wanted in in_lock_order}
     return [claimed[id(wanted)] for wanted in claims]
 
 
-async def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
+def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     connection = work.connection
     locked = select(targets).where(targets.c.name == wanted.target).with_for_update()
-    target = (await connection.execute(locked)).one_or_none()
-    if target is None or not await _holds_lease(connection, wanted.node_id):
+    target = (connection.execute(locked)).one_or_none()
+    if target is None or not _holds_lease(connection, wanted.node_id):
         return []
     in_progress = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == wanted.target)
-    running = (await connection.execute(in_progress)).all()
+    running = (connection.execute(in_progress)).all()
     mine = {row.id for row in running if row.node_id == wanted.node_id}
-    orphans = await _find(connection, mine - wanted.executing)
+    orphans = _find(connection, mine - wanted.executing)
     # where its breaker lets one call probe, that is all
     limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
     free = min(wanted.slots - len(orphans), limit - len(running))
-    return orphans + (await _take(work, wanted, free) if free > 0 and not _is_paused(target, work.now) else [])
+    return orphans + (_take(work, wanted, free) if free > 0 and not _is_paused(target, work.now) else [])
 
 
-async def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
+def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
     values = {
         "state": _CLAIMED,
         "claimable": False,
@@ -104,7 +104,7 @@ async def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
     first = select(runs.c.id).where(runs.c.id.in_(_first_due(wanted.target, work.now, free)), still_due)
     locked = first.order_by(runs.c.id).with_for_update().cte("locked")
     taken = update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
-    return _in_order(await work.connection.execute(taken))
+    return _in_order(work.connection.execute(taken))
 
 
 def _first_due(target: str, now: datetime, free: int) -> Any:
@@ -125,13 +125,13 @@ def _is_paused(target: Any, now: datetime) -> bool:
     return target.paused and (target.paused_until is None or now < target.paused_until)
 
 
-async def _holds_lease(connection: AsyncConnection, node_id: str) -> bool:
+def _holds_lease(connection: Connection, node_id: str) -> bool:
     lasting = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
-    return await connection.scalar(select(nodes.c.id).where(nodes.c.id == node_id, lasting)) is not None
+    return connection.scalar(select(nodes.c.id).where(nodes.c.id == node_id, lasting)) is not None
 
 
-async def _find(connection: AsyncConnection, run_ids: set[str]) -> list[ClaimedRun]:
-    return _in_order(await connection.execute(select(*_COLUMNS).where(runs.c.id.in_(run_ids)))) if run_ids else []
+def _find(connection: Connection, run_ids: set[str]) -> list[ClaimedRun]:
+    return _in_order(connection.execute(select(*_COLUMNS).where(runs.c.id.in_(run_ids)))) if run_ids else []
 
 
 def _in_order(rows: Iterable[Any]) -> list[ClaimedRun]:

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import select, union_all, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, union_all, update
 
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.once import Until
@@ -30,41 +29,41 @@ class Cancellation:
     limits: LaneLimits = field(default_factory=dict)
 
 
-async def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
+def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
     """The state of each run after it; one in progress stays running until its node has ended the call."""
-    await _lock(work, [wanted.run_id for wanted in cancellations])
-    return [await _cancel(work, wanted) for wanted in cancellations]
+    _lock(work, [wanted.run_id for wanted in cancellations])
+    return [_cancel(work, wanted) for wanted in cancellations]
 
 
-async def _lock(work: Work, run_ids: Sequence[str]) -> None:
+def _lock(work: Work, run_ids: Sequence[str]) -> None:
     """Locks everything these runs touch, in order, before they are looked at one by one."""
     place = select(runs.c.target, runs.c.key, runs.c.lane).where(runs.c.id.in_(run_ids))
-    places = (await work.connection.execute(place)).all()
-    await lock_targets(work.connection, (row.target for row in places if row.lane is not None))
-    await Releasing.lock(work, run_ids, [(row.target, row.key) for row in places if row.key is not None])
+    places = (work.connection.execute(place)).all()
+    lock_targets(work.connection, (row.target for row in places if row.lane is not None))
+    Releasing.lock(work, run_ids, [(row.target, row.key) for row in places if row.key is not None])
 
 
-async def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
+def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
     connection = work.connection
-    key = (await connection.execute(select(runs.c.target, runs.c.key).where(runs.c.id == wanted.run_id))).one_or_none()
+    key = (connection.execute(select(runs.c.target, runs.c.key).where(runs.c.id == wanted.run_id))).one_or_none()
     if key is None:
         return NotFound(f"there is no run {wanted.run_id}")
-    releasing = await Releasing.lock(work, [wanted.run_id], [] if key[1] is None else [key])
+    releasing = Releasing.lock(work, [wanted.run_id], [] if key[1] is None else [key])
     row = releasing.runs[wanted.run_id]
     state = State(row.state)
     if state in FINAL:
         return state if state is State.CANCELLED else Conflict(f"the run has {state} already")
     mine = update(runs).where(runs.c.id == row.id)
     if state is State.RUNNING:
-        await connection.execute(mine.values(cancelling=True, reason=wanted.reason))
-        await notify(connection, orjson.dumps({"cancel": row.id}).decode())
+        connection.execute(mine.values(cancelling=True, reason=wanted.reason))
+        notify(connection, orjson.dumps({"cancel": row.id}).decode())
         return state
     releasing.leave(row, Move.CANCEL)
     final = after(state, Move.CANCEL)
-    await connection.execute(
+    connection.execute(
         mine.values(state=final, claimable=False, behind=None, reason=wanted.reason, finished_at=work.now)
     )
-    await releasing.write(wanted.limits)
+    releasing.write(wanted.limits)
     return final
 
 
@@ -78,15 +77,15 @@ class Repetition:
     limits: LaneLimits = field(default_factory=dict)
 
 
-async def repeat_runs(work: Work, repetitions: Sequence[Repetition]) -> list[Decision | NotFound | Conflict]:
+def repeat_runs(work: Work, repetitions: Sequence[Repetition]) -> list[Decision | NotFound | Conflict]:
     """For each the decision about its new run."""
     wanted = {repetition.new_run_id: repetition.run_id for repetition in repetitions}
-    rows = await work.connection.execute(select(runs).where(runs.c.id.in_({*wanted, *wanted.values()})))
+    rows = work.connection.execute(select(runs).where(runs.c.id.in_({*wanted, *wanted.values()})))
     repeating = _Repeating(work, {row.id: row for row in rows})
-    await repeating.lock(repetitions)
+    repeating.lock(repetitions)
     decisions = [repeating.repeat(repetition) for repetition in repetitions]
-    await repeating.enqueuing.write()
-    await notify(work.connection, orjson.dumps(sorted({row.target for row in repeating.known.values()})).decode())
+    repeating.enqueuing.write()
+    notify(work.connection, orjson.dumps(sorted({row.target for row in repeating.known.values()})).decode())
     return decisions
 
 
@@ -101,14 +100,14 @@ class _Repeating:
     def __post_init__(self) -> None:
         self.enqueuing = Enqueuing(self.work)
 
-    async def lock(self, repetitions: Sequence[Repetition]) -> None:
+    def lock(self, repetitions: Sequence[Repetition]) -> None:
         for wanted in repetitions:
             self.enqueuing.limits.update(wanted.limits)
             if old := self.known.get(wanted.run_id):
                 self._requests[wanted.new_run_id] = _request_again(old, wanted)
-        await self.enqueuing.lock(list(self._requests.values()))
+        self.enqueuing.lock(list(self._requests.values()))
         holders = {holder for request in self._requests.values() if (holder := self.enqueuing.holder_of(request))}
-        self._events = await _events_of(self.work.connection, {*self.known, *holders})
+        self._events = _events_of(self.work.connection, {*self.known, *holders})
         self.enqueuing.linked = {(holder, event) for holder in holders for event in self._events[holder]}
 
     def repeat(self, wanted: Repetition) -> Decision | NotFound | Conflict:
@@ -144,12 +143,12 @@ def _request_again(old: Any, wanted: Repetition) -> Request:
     )
 
 
-async def _events_of(connection: AsyncConnection, run_ids: set[str]) -> dict[str, set[str]]:
+def _events_of(connection: Connection, run_ids: set[str]) -> dict[str, set[str]]:
     """The ids of the events of each of these runs."""
     first = select(runs.c.id, runs.c.event_id).where(runs.c.id.in_(run_ids), runs.c.event_id.is_not(None))
     merged = select(run_events).where(run_events.c.run_id.in_(run_ids))
     found: dict[str, set[str]] = {run_id: set() for run_id in run_ids}
-    for run_id, event_id in await connection.execute(union_all(first, merged)):
+    for run_id, event_id in connection.execute(union_all(first, merged)):
         found[run_id].add(event_id)
     return found
 
@@ -164,19 +163,19 @@ class Pause:
     lasting: timedelta | None = None
 
 
-async def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
+def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
     """Until when each is paused, where it ends by itself."""
-    await lock_targets(work.connection, (pause.target for pause in pauses))
+    lock_targets(work.connection, (pause.target for pause in pauses))
     ends: list[datetime | None] = []
     for pause in pauses:
         until = work.now + pause.lasting if pause.lasting else None
         values = {"paused": True, "paused_until": until, "paused_by": pause.by, "pause_reason": pause.reason}
-        await work.connection.execute(update(targets).where(targets.c.name == pause.target).values(values))
+        work.connection.execute(update(targets).where(targets.c.name == pause.target).values(values))
         ends.append(until)
     return ends
 
 
-async def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
+def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
     """Ends pauses by hand, and closes the breaker: whoever resumes wants to see a call."""
     values: Mapping[str, Any] = {
         "paused": False,
@@ -187,7 +186,7 @@ async def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
         "breaker_pause": None,
         "open_until": None,
     }
-    await lock_targets(work.connection, names)
-    await work.connection.execute(update(targets).where(targets.c.name.in_(names)).values(values))
-    await notify(work.connection, orjson.dumps(sorted(names)).decode())
+    lock_targets(work.connection, names)
+    work.connection.execute(update(targets).where(targets.c.name.in_(names)).values(values))
+    notify(work.connection, orjson.dumps(sorted(names)).decode())
     return [None for _ in names]

@@ -17,16 +17,19 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import URL, event, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.core.errors import Unavailable
 from gateway.store.clock import Clock, database_now
 from gateway.store.faults import Fault, classify, to_caller
 from gateway.store.settings import DatabaseSettings
+from gateway.store.transactor import LoopTransactor, T, ThreadTransactor, Transactor
 from gateway.store.writer import A, R, Transaction, Writer
 
 CHANNEL = "gateway"
+PATIENCE = 5.0  # seconds in which a database server may restart; a full or broken disk does not mend itself in them
+_NONE = 0.0
 COMMAND_TIMEOUT = 10
 MIN_ROOM = 2**20  # bytes
 IDLE_TIMEOUT = 5  # within a transaction; pgbouncer has its own setting for that, and refuses ours
@@ -44,8 +47,8 @@ class Database:
         self.url = _driver_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = Clock()
-        self.engine = self._engine(write=True)
-        self._reader = self._engine(write=False)  # so that no number of readers keeps a commit or a lease waiting
+        self._transactor = self._open_transactor()
+        self._reader = self._open_reader()  # so that no number of readers keeps a commit or a lease waiting
         self._opened = self._inode()
         self._writers: dict[Transaction[Any, Any] | None, Writer] = {}
 
@@ -74,7 +77,7 @@ class Database:
         """Hands a request to its writer; returns once it is committed. Raises `Unavailable`."""
         kind = None if self.is_sqlite else transaction
         if kind not in self._writers:
-            self._writers[kind] = Writer(self.engine, self.clock)
+            self._writers[kind] = Writer(self._transactor, self.clock, _NONE if self.is_sqlite else PATIENCE)
         result = await self._writers[kind].commit(transaction, request)
         self._check_file()
         return result
@@ -97,16 +100,27 @@ class Database:
         except FileNotFoundError:
             return None
 
-    def _engine(self, *, write: bool) -> AsyncEngine:
+    async def transact(self, transaction: Callable[[Connection], T]) -> T:
+        """Carries out one transaction by itself, for what does not go together with others."""
+        return await self._transactor.run(transaction)
+
+    def _open_transactor(self) -> Transactor:
         if self.is_sqlite:
-            return _sqlite_engine(self.url, write=write)
-        return _postgresql_engine(self.settings, self.url, write=write)
+            return ThreadTransactor(_configured(create_engine(**_sqlite(self.url, "pysqlite", 1)), write=True))
+        return LoopTransactor(_postgresql_engine(self.settings, self.url, write=True))
+
+    def _open_reader(self) -> AsyncEngine:
+        if not self.is_sqlite:
+            return _postgresql_engine(self.settings, self.url, write=False)
+        engine = create_async_engine(**_sqlite(self.url, "aiosqlite", 4))
+        _configured(engine.sync_engine, write=False)
+        return engine
 
     async def close(self) -> None:
         for writer in self._writers.values():
             await writer.close()
         await self._reader.dispose()
-        await self.engine.dispose()
+        await self._transactor.close()
 
     @property
     def announces(self) -> bool:
@@ -140,10 +154,10 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
             await database.close()
 
 
-async def notify(connection: AsyncConnection, payload: str) -> None:
+def notify(connection: Connection, payload: str) -> None:
     """Announces something to the other nodes once this transaction commits; one node alone needs no telling."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
+        connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
 
 
 async def weaknesses(database: Database) -> list[str]:
@@ -165,11 +179,14 @@ def _driver_url(url: str) -> URL:
     return parsed.set(drivername=drivers[parsed.drivername])
 
 
-def _sqlite_engine(url: URL, *, write: bool) -> AsyncEngine:
-    # mode=rw: a file that was deleted is not silently replaced by an empty one
+def _sqlite(url: URL, driver: str, connections: int) -> dict[str, Any]:
+    """The arguments of an engine on a file that exists: one that was deleted is not replaced by an empty one."""
     existing = url.set(database=f"file:{quote(url.database or '')}", query={"mode": "rw", "uri": "true"})
-    engine = create_async_engine(existing, pool_size=1 if write else 4, max_overflow=0, pool_timeout=COMMAND_TIMEOUT)
+    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": COMMAND_TIMEOUT}
+    return {"url": existing.set(drivername=f"sqlite+{driver}"), **pool}
 
+
+def _configured(engine: Engine, *, write: bool) -> Engine:
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN is deferred, and loses updates
         cursor = connection.cursor()
@@ -179,9 +196,9 @@ def _sqlite_engine(url: URL, *, write: bool) -> AsyncEngine:
         cursor.execute("PRAGMA synchronous = FULL" if write else "PRAGMA query_only = ON")
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", configure)
+    event.listen(engine, "connect", configure)
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
-    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 

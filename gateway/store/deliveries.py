@@ -37,13 +37,13 @@ def delivery_key(delivery: Delivery) -> DeliveryKey:
     return delivery.scope, "sha256:" + hashlib.sha256(delivery.id.encode()).hexdigest()
 
 
-async def delivered(work: Work, arrived: Iterable[Event]) -> dict[DeliveryKey, Delivered]:
+def delivered(work: Work, arrived: Iterable[Event]) -> dict[DeliveryKey, Delivered]:
     """Who holds the delivery keys of these events; holds that are over are let go on the way."""
     wanted = {delivery_key(event.delivery) for event in arrived if event.delivery}
-    rows = await select_rows(work.connection, wanted, _by_key)
+    rows = select_rows(work.connection, wanted, _by_key)
     held = {(row[0], row[1]): Delivered(event_id=row[2], until=row[3], decisions=row[4]) for row in rows}
     over = {key: holder for key, holder in held.items() if holder.until <= work.now}
-    await _let_go(work, [holder.event_id for holder in over.values()])
+    _let_go(work, [holder.event_id for holder in over.values()])
     return {key: holder for key, holder in held.items() if key not in over}
 
 
@@ -52,26 +52,26 @@ def _by_key(wanted: Sequence[DeliveryKey]) -> Select[Any]:
     return select(*columns).where(among(events.c.delivery_scope, events.c.delivery_id, wanted))
 
 
-async def _let_go(work: Work, event_ids: list[str]) -> None:
+def _let_go(work: Work, event_ids: list[str]) -> None:
     if event_ids:
         unheld = {"delivery_scope": None, "delivery_id": None, "delivery_until": None}
-        await work.connection.execute(update(events).where(events.c.id.in_(event_ids)).values(unheld))
+        work.connection.execute(update(events).where(events.c.id.in_(event_ids)).values(unheld))
 
 
-async def committed_before(work: Work, arrived: Iterable[Event]) -> dict[str, bytes]:
+def committed_before(work: Work, arrived: Iterable[Event]) -> dict[str, bytes]:
     """After a commit of unknown fate: which of these very events are stored, with their decisions."""
     if not work.repeated:
         return {}
     ids = [event.id for event in arrived]
-    rows = await work.connection.execute(select(events.c.id, events.c.decisions).where(events.c.id.in_(ids)))
+    rows = work.connection.execute(select(events.c.id, events.c.decisions).where(events.c.id.in_(ids)))
     return {row.id: row.decisions for row in rows}
 
 
-async def count_redeliveries(work: Work, event_ids: list[str]) -> None:
+def count_redeliveries(work: Work, event_ids: list[str]) -> None:
     """Counts a redelivery on the event that was accepted first."""
     if event_ids:
         counted = update(events).where(events.c.id == bindparam("event")).values(deliveries=events.c.deliveries + 1)
-        await work.connection.execute(counted, [{"event": event_id} for event_id in sorted(event_ids)])
+        work.connection.execute(counted, [{"event": event_id} for event_id in sorted(event_ids)])
 
 
 def store_decisions(decisions: Iterable[Decision]) -> bytes:

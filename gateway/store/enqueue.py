@@ -70,14 +70,14 @@ class Enqueuing:
     _links: set[tuple[str, str]] = field(default_factory=set)
     _lanes: set[Lane] = field(default_factory=set)
 
-    async def lock(self, requests: Sequence[Request]) -> None:
+    def lock(self, requests: Sequence[Request]) -> None:
         """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
-        await lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
+        lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
         wanted = {_key(request) for request in requests if request.until is not None}
-        rows = await select_rows(self.work.connection, wanted, _lock_keys)
+        rows = select_rows(self.work.connection, wanted, _lock_keys)
         self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
         holders = {hold.run_id for hold in self._holds.values()}
-        locked = await select_rows(self.work.connection, holders, _lock_runs)
+        locked = select_rows(self.work.connection, holders, _lock_runs)
         self._runs = {row.id: dict(row._mapping) for row in locked}  # noqa: SLF001 - the documented name
 
     def holder_of(self, request: Request) -> str | None:
@@ -155,39 +155,39 @@ class Enqueuing:
         if run["lane"] is not None:
             self._lanes.add((run["target"], run["lane"]))
 
-    async def write(self) -> None:
+    def write(self) -> None:
         """Writes everything that was decided."""
         links = [{"run_id": run_id, "event_id": event_id} for run_id, event_id in sorted(self._links)]
-        await insert_rows(self.work.connection, run_events, links)
+        insert_rows(self.work.connection, run_events, links)
         for older, newer in self._superseded.items():
-            taken = await take_over(self.work.connection, older, self._runs[newer])
+            taken = take_over(self.work.connection, older, self._runs[newer])
             self._runs[newer]["events"] += taken - self._runs[older]["events"]
-        await insert_rows(self.work.connection, runs, self._new)
+        insert_rows(self.work.connection, runs, self._new)
         new = {run["id"] for run in self._new}
-        await self._update(_MERGED, self._merged - new)
-        await self._update(_SUPERSEDED, self._superseded.keys() - new)
-        await self._write_holds()
-        await reseat(self.work.connection, self._lanes, self.limits, self.work.now)
+        self._update(_MERGED, self._merged - new)
+        self._update(_SUPERSEDED, self._superseded.keys() - new)
+        self._write_holds()
+        reseat(self.work.connection, self._lanes, self.limits, self.work.now)
 
-    async def _write_holds(self) -> None:
+    def _write_holds(self) -> None:
         changed = [(key, self._holds[key]) for key in sorted(self._holds) if self._holds[key].changed]
         fresh = [{"target": key[0], "key": key[1], **hold.values} for key, hold in changed if hold.is_new]
         taken = [{"of_target": key[0], "of_key": key[1], **hold.values} for key, hold in changed if not hold.is_new]
         same = (keys.c.target == bindparam("of_target")) & (keys.c.key == bindparam("of_key"))
-        await insert_rows(self.work.connection, keys, fresh)
-        await self._execute(update(keys).where(same), taken)
+        insert_rows(self.work.connection, keys, fresh)
+        self._execute(update(keys).where(same), taken)
 
-    async def _update(self, columns: Sequence[str], run_ids: Iterable[str]) -> None:
+    def _update(self, columns: Sequence[str], run_ids: Iterable[str]) -> None:
         values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
         changes = [
             {"run": run_id, **{f"new_{column}": self._runs[run_id][column] for column in columns}}
             for run_id in sorted(run_ids)
         ]
-        await self._execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
+        self._execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
 
-    async def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
+    def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
-            await self.work.connection.execute(statement, rows)
+            self.work.connection.execute(statement, rows)
 
 
 def _lock_keys(wanted: Sequence[Key]) -> Select[Any]:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from gateway.core.request import Priority
 from gateway.store.bulk import insert_rows
@@ -33,54 +32,54 @@ Lane = tuple[str, str]
 """Target and rendered key."""
 
 
-async def lock_targets(connection: AsyncConnection, names: Iterable[str]) -> None:
+def lock_targets(connection: Connection, names: Iterable[str]) -> None:
     """Takes the rows of targets, in order, before anything else is locked; makes those that no node has made yet."""
     if wanted := set(names):
         locked = select(targets.c.name).where(targets.c.name.in_(wanted)).order_by(targets.c.name).with_for_update()
-        known = (await connection.scalars(locked)).all()
-        await insert_rows(connection, targets, [{"name": name} for name in sorted(wanted.difference(known))])
+        known = (connection.scalars(locked)).all()
+        insert_rows(connection, targets, [{"name": name} for name in sorted(wanted.difference(known))])
 
 
-async def reseat(connection: AsyncConnection, lanes: Iterable[Lane], limits: LaneLimits, now: datetime) -> None:
+def reseat(connection: Connection, lanes: Iterable[Lane], limits: LaneLimits, now: datetime) -> None:
     """Makes exactly those waiting runs claimable whose turn it is."""
     for target, lane in sorted(set(lanes)):
         in_lane = (runs.c.target == target) & (runs.c.lane == lane)
         limit = limits.get(target)
         if limit is None:
-            await connection.execute(update(runs).where(waits_in_lane, in_lane, ~is_behind).values(claimable=True))
+            connection.execute(update(runs).where(waits_in_lane, in_lane, ~is_behind).values(claimable=True))
         else:
-            await _reseat(connection, in_lane, limit, now)
+            _reseat(connection, in_lane, limit, now)
 
 
-async def _reseat(connection: AsyncConnection, in_lane: Condition, limit: LaneLimit, now: datetime) -> None:
-    busy = await connection.scalar(select(func.count()).select_from(runs).where(is_running, in_lane)) or 0
+def _reseat(connection: Connection, in_lane: Condition, limit: LaneLimit, now: datetime) -> None:
+    busy = connection.scalar(select(func.count()).select_from(runs).where(is_running, in_lane)) or 0
     seats = max(0, limit.concurrency - busy)
-    chosen = await (_oldest if limit.ordered else _first_due)(connection, in_lane, seats, now)
-    seated = await connection.scalars(select(runs.c.id).where(is_claimable, waits_in_lane, in_lane))
+    chosen = (_oldest if limit.ordered else _first_due)(connection, in_lane, seats, now)
+    seated = connection.scalars(select(runs.c.id).where(is_claimable, waits_in_lane, in_lane))
     present = set(seated.all())
-    await _mark(connection, chosen - present, claimable=True)
-    await _mark(connection, present - chosen, claimable=False)
+    _mark(connection, chosen - present, claimable=True)
+    _mark(connection, present - chosen, claimable=False)
 
 
-async def _oldest(connection: AsyncConnection, in_lane: Condition, seats: int, _: datetime) -> set[str]:
+def _oldest(connection: Connection, in_lane: Condition, seats: int, _: datetime) -> set[str]:
     """The oldest runs; one that stands behind another keeps its turn and does not start either."""
     oldest = select(runs.c.id, runs.c.behind).where(waits_in_lane, in_lane).order_by(runs.c.created_at, runs.c.id)
-    rows = await connection.execute(oldest.limit(seats))
+    rows = connection.execute(oldest.limit(seats))
     return {row.id for row in rows if row.behind is None}
 
 
-async def _first_due(connection: AsyncConnection, in_lane: Condition, seats: int, now: datetime) -> set[str]:
+def _first_due(connection: Connection, in_lane: Condition, seats: int, now: datetime) -> set[str]:
     """What is due with high priority, then by due time; what is due tomorrow keeps no seat from what is due today."""
     candidates = []
     for priority in Priority:
         waiting = select(runs.c.id, runs.c.due_at).where(waits_in_lane, in_lane, ~is_behind)
         by_due = waiting.where(runs.c.priority == priority).order_by(runs.c.due_at, runs.c.id).limit(seats)
-        rows = await connection.execute(by_due)
+        rows = connection.execute(by_due)
         candidates += [(priority if row.due_at <= now else Priority.NORMAL, row.due_at, row.id) for row in rows]
     return {run_id for *_, run_id in sorted(candidates)[:seats]}
 
 
-async def _mark(connection: AsyncConnection, ids: set[str], *, claimable: bool) -> None:
+def _mark(connection: Connection, ids: set[str], *, claimable: bool) -> None:
     if ids:
         marked = update(runs).where(runs.c.id == bindparam("run")).values(claimable=claimable)
-        await connection.execute(marked, [{"run": run} for run in sorted(ids)])
+        connection.execute(marked, [{"run": run} for run in sorted(ids)])

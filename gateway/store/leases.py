@@ -45,11 +45,11 @@ async def register(database: Database, node: Node, lease: timedelta) -> None:
     await database.commit(_register, _Holding(node=node, lease=None if database.is_sqlite else lease))
 
 
-async def _register(work: Work, holdings: Sequence[_Holding]) -> list[None]:
+def _register(work: Work, holdings: Sequence[_Holding]) -> list[None]:
     for holding in holdings:
         node = holding.node
         forerunners = delete(nodes) if holding.lease is None else delete(nodes).where(nodes.c.id == node.id)
-        await work.connection.execute(forerunners)
+        work.connection.execute(forerunners)
         values = {
             "id": node.id,
             "name": node.name,
@@ -60,8 +60,8 @@ async def _register(work: Work, holdings: Sequence[_Holding]) -> list[None]:
             "started_at": work.now,
             "lease_until": None if holding.lease is None else from_now(holding.lease),
         }
-        await work.connection.execute(insert(nodes).values(values))
-        await lock_targets(work.connection, node.targets)
+        work.connection.execute(insert(nodes).values(values))
+        lock_targets(work.connection, node.targets)
     return [None for _ in holdings]
 
 
@@ -70,11 +70,11 @@ async def renew(database: Database, node_id: str, lease: timedelta) -> bool:
     return database.is_sqlite or await database.commit(_renew, (node_id, lease))
 
 
-async def _renew(work: Work, renewals: Sequence[tuple[str, timedelta]]) -> list[bool]:
+def _renew(work: Work, renewals: Sequence[tuple[str, timedelta]]) -> list[bool]:
     renewed = []
     for node_id, lease in renewals:
         lasting = update(nodes).where(nodes.c.id == node_id, nodes.c.lease_until > database_now())
-        renewed.append((await work.connection.execute(lasting.values(lease_until=from_now(lease)))).rowcount == 1)
+        renewed.append((work.connection.execute(lasting.values(lease_until=from_now(lease)))).rowcount == 1)
     return renewed
 
 
@@ -84,8 +84,8 @@ async def touch(database: Database, node_id: str) -> None:
     await database.commit(_touch, node_id)
 
 
-async def _touch(work: Work, node_ids: Sequence[str]) -> list[None]:
-    await work.connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(name=nodes.c.name))
+def _touch(work: Work, node_ids: Sequence[str]) -> list[None]:
+    work.connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(name=nodes.c.name))
     return [None for _ in node_ids]
 
 
@@ -94,8 +94,8 @@ async def retire(database: Database, node_id: str) -> None:
     await database.commit(_retire, node_id)
 
 
-async def _retire(work: Work, node_ids: Sequence[str]) -> list[None]:
-    await work.connection.execute(delete(nodes).where(nodes.c.id.in_(node_ids)))
+def _retire(work: Work, node_ids: Sequence[str]) -> list[None]:
+    work.connection.execute(delete(nodes).where(nodes.c.id.in_(node_ids)))
     return [None for _ in node_ids]
 
 
@@ -112,8 +112,8 @@ async def lost_runs(database: Database) -> list[ClaimedRun]:
         return [ClaimedRun(**row._mapping) for row in await connection.execute(lost)]  # noqa: SLF001 - the documented name
 
 
-async def _forget_expired(work: Work, askers: Sequence[None]) -> list[None]:
-    await work.connection.execute(delete(nodes).where(nodes.c.lease_until <= database_now()))
+def _forget_expired(work: Work, askers: Sequence[None]) -> list[None]:
+    work.connection.execute(delete(nodes).where(nodes.c.lease_until <= database_now()))
     return [None for _ in askers]
 
 

@@ -20,8 +20,7 @@ async def migrate(database: Database) -> bool:
         version = await connection.run_sync(_version)
     if version is not None and version >= HEAD:  # a newer version of the code may have been here
         return False
-    async with database.engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+    await database.transact(_upgrade)
     return True
 
 

@@ -22,30 +22,30 @@ class Cutoff:
     runs_before: datetime
 
 
-async def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
+def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
     """Deletes one batch of what is older than the cutoff; returns how many rows that were.
 
     An event stays while an unfinished run refers to it, or while its delivery key is held.
     """
-    return [await _prune(work, cutoff) for cutoff in cutoffs]
+    return [_prune(work, cutoff) for cutoff in cutoffs]
 
 
-async def _prune(work: Work, cutoff: Cutoff) -> int:
-    return await _prune_runs(work, cutoff) + await _prune_events(work, cutoff) + await _prune_keys(work)
+def _prune(work: Work, cutoff: Cutoff) -> int:
+    return _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_keys(work)
 
 
-async def _prune_runs(work: Work, cutoff: Cutoff) -> int:
+def _prune_runs(work: Work, cutoff: Cutoff) -> int:
     aged = runs.c.id < earliest_id(cutoff.runs_before)  # ends the search where the young ones begin
     old = select(runs.c.id).where(aged, runs.c.state.in_([*FINAL]), runs.c.finished_at < cutoff.runs_before)
-    ids = list((await work.connection.scalars(old.order_by(runs.c.id).limit(BATCH))).all())
+    ids = list((work.connection.scalars(old.order_by(runs.c.id).limit(BATCH))).all())
     if ids:
-        await work.connection.execute(delete(attempts).where(attempts.c.run_id.in_(ids)))
-        await work.connection.execute(delete(run_events).where(run_events.c.run_id.in_(ids)))
-        await work.connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+        work.connection.execute(delete(attempts).where(attempts.c.run_id.in_(ids)))
+        work.connection.execute(delete(run_events).where(run_events.c.run_id.in_(ids)))
+        work.connection.execute(delete(runs).where(runs.c.id.in_(ids)))
     return len(ids)
 
 
-async def _prune_events(work: Work, cutoff: Cutoff) -> int:
+def _prune_events(work: Work, cutoff: Cutoff) -> int:
     first = exists(select(runs.c.id).where(is_unfinished, runs.c.event_id == events.c.id))
     merged = exists(
         select(runs.c.id)
@@ -55,14 +55,14 @@ async def _prune_events(work: Work, cutoff: Cutoff) -> int:
     held = events.c.delivery_id.is_not(None) & (events.c.delivery_until > work.now)
     aged = events.c.id < earliest_id(cutoff.events_before)
     old = select(events.c.id).where(aged, events.c.received_at < cutoff.events_before, ~held, ~first, ~merged)
-    ids = list((await work.connection.scalars(old.order_by(events.c.id).limit(BATCH))).all())
+    ids = list((work.connection.scalars(old.order_by(events.c.id).limit(BATCH))).all())
     if ids:
-        await work.connection.execute(delete(run_events).where(run_events.c.event_id.in_(ids)))
-        await work.connection.execute(delete(events).where(events.c.id.in_(ids)))
+        work.connection.execute(delete(run_events).where(run_events.c.event_id.in_(ids)))
+        work.connection.execute(delete(events).where(events.c.id.in_(ids)))
     return len(ids)
 
 
-async def _prune_keys(work: Work) -> int:
+def _prune_keys(work: Work) -> int:
     over = delete(keys).where(keys.c.held_until < work.now)
     idle = ~exists(select(runs.c.id).where(is_unfinished, runs.c.id == keys.c.run_id))
-    return (await work.connection.execute(over.where(idle))).rowcount
+    return (work.connection.execute(over.where(idle))).rowcount

@@ -41,22 +41,22 @@ class Releasing:
     _lanes: set[Lane] = field(default_factory=set)
 
     @classmethod
-    async def lock(cls, work: Work, run_ids: Sequence[str], held: Sequence[Key]) -> "Releasing":
+    def lock(cls, work: Work, run_ids: Sequence[str], held: Sequence[Key]) -> "Releasing":
         """Locks the keys these runs may hold, then the runs, then those behind them."""
         releasing = cls(work)
         if wanted := set(held):
             holds = select(keys).where(among(keys.c.target, keys.c.key, wanted))
-            rows = await work.connection.execute(holds.order_by(keys.c.target, keys.c.key).with_for_update())
+            rows = work.connection.execute(holds.order_by(keys.c.target, keys.c.key).with_for_update())
             releasing._holds = {(row.target, row.key): row for row in rows}
         locked = select(*_COLUMNS).where(runs.c.id.in_(run_ids)).order_by(runs.c.id).with_for_update()
-        releasing.runs = {row.id: row for row in await work.connection.execute(locked)}
+        releasing.runs = {row.id: row for row in work.connection.execute(locked)}
         if held:
-            await releasing._lock_behind()
+            releasing._lock_behind()
         return releasing
 
-    async def _lock_behind(self) -> None:
+    def _lock_behind(self) -> None:
         behind = select(*_COLUMNS, runs.c.not_before, runs.c.claimable).where(runs.c.behind.in_(list(self.runs)))
-        rows = await self.work.connection.execute(behind.order_by(runs.c.id).with_for_update())
+        rows = self.work.connection.execute(behind.order_by(runs.c.id).with_for_update())
         self._behind = {row.behind: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
 
     def leave(self, run: Any, move: Move, retry_at: datetime | None = None) -> tuple[Move, str | None]:
@@ -102,24 +102,24 @@ class Releasing:
         self._takeovers.append((older.id, newer))
         self._move_up(newer, None)
 
-    async def write(self, limits: LaneLimits) -> None:
+    def write(self, limits: LaneLimits) -> None:
         """Writes what `leave` found; the runs that left must be written before, as lanes count them."""
         connection = self.work.connection
         if self._freed:
-            await connection.execute(delete(keys).where(among(keys.c.target, keys.c.key, self._freed)))
+            connection.execute(delete(keys).where(among(keys.c.target, keys.c.key, self._freed)))
         for (target, key), run_id in self._handed_back:
             held = (keys.c.target == target) & (keys.c.key == key)
-            await connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))
+            connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))
         for older, newer in self._takeovers:
-            newer["events"] += await take_over(connection, older, newer)
+            newer["events"] += take_over(connection, older, newer)
         if self._moved:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in _MOVED}
             changes = [
                 {"run": run_id, **{f"new_{column}": self._moved[run_id][column] for column in _MOVED}}
                 for run_id in sorted(self._moved)
             ]
-            await connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
-        await reseat(connection, self._lanes, limits, self.work.now)
+            connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
+        reseat(connection, self._lanes, limits, self.work.now)
 
 
 def _has_room(newer: dict[str, Any], older: Any) -> bool:

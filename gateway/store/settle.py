@@ -61,28 +61,28 @@ class Attempted:
     announce: Announce = lambda _: None
 
 
-async def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
+def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
     """How each run ended its attempt; `None` where the fence held, because the run was not the node's any more."""
-    await _lock_targets(work, attempted)
+    _lock_targets(work, attempted)
     held = [(one.run.target, one.run.key) for one in attempted if one.run.key is not None]
-    releasing = await Releasing.lock(work, [one.run.id for one in attempted], held)
+    releasing = Releasing.lock(work, [one.run.id for one in attempted], held)
     results = [_settle(work, one, releasing) for one in attempted]
     ended = [(one, result) for one, result in zip(attempted, results, strict=True) if result is not None]
-    await _write_runs(work, [result for _, result in ended])
-    await _write_attempts(work, ended)
-    await releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
-    await _write_breakers(work, [one for one, _ in ended])
+    _write_runs(work, [result for _, result in ended])
+    _write_attempts(work, ended)
+    releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
+    _write_breakers(work, [one for one, _ in ended])
     if announced := [acceptance for one, result in ended if (acceptance := one.announce(result))]:
-        await accept(work, [(acceptance,) for acceptance in announced])
+        accept(work, [(acceptance,) for acceptance in announced])
     if ended:
-        await notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
+        notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
     return results
 
 
-async def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
+def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
     failed = (RetryableFailure, PermanentFailure)
     names = [one.run.target for one in attempted if one.run.lane is not None or isinstance(one.outcome, failed)]
-    await lock_targets(work.connection, names)
+    lock_targets(work.connection, names)
 
 
 def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
@@ -103,7 +103,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
     )
 
 
-async def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
+def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
     if ended:
         columns = (
             "state",
@@ -118,7 +118,7 @@ async def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
         )
         values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
         statement = update(runs).where(runs.c.id == bindparam("run")).values(values)
-        await work.connection.execute(statement, [_changes(one, work.now) for one in ended])
+        work.connection.execute(statement, [_changes(one, work.now) for one in ended])
 
 
 def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) -> None:
+def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) -> None:
     if ended:
         rows = [
             {
@@ -155,7 +155,7 @@ async def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) 
             }
             for one, _ in ended
         ]
-        await insert_rows(work.connection, attempts, rows)
+        insert_rows(work.connection, attempts, rows)
 
 
 _OUTCOMES = {
@@ -168,26 +168,24 @@ _OUTCOMES = {
 }
 
 
-async def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
+def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
     failed = {one.run.target for one in attempted if not isinstance(one.outcome, Succeeded)}
-    await _close_breakers(work, {one.run.target for one in attempted} - failed)
+    _close_breakers(work, {one.run.target for one in attempted} - failed)
     if not failed:
         return
-    for row in await work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))):
+    for row in work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))):
         before = BreakerState(row.breaker_failures, row.breaker_pause, row.open_until)
         state = before
         for one in (one for one in attempted if one.run.target == row.name):
             state = breaker.after(state, one.outcome, one.breaker, work.now)
         if state != before:
             values = {"breaker_failures": state.failures, "breaker_pause": state.pause, "open_until": state.open_until}
-            await work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
+            work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
 
 
-async def _close_breakers(work: Work, names: set[str]) -> None:
+def _close_breakers(work: Work, names: set[str]) -> None:
     if names:
         probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
         disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
         closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
-        await work.connection.execute(
-            update(targets).where(targets.c.name.in_(sorted(names)), disturbed).values(closed)
-        )
+        work.connection.execute(update(targets).where(targets.c.name.in_(sorted(names)), disturbed).values(closed))

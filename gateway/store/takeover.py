@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, literal, select, union
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, literal, select, union
 
 from gateway.store.schema import Id, run_events, runs
 
 
-async def take_over(connection: AsyncConnection, older: str, newer: Mapping[str, Any]) -> int:
+def take_over(connection: Connection, older: str, newer: Mapping[str, Any]) -> int:
     """Links all events of the older run to the newer one as well; the older keeps its own for the record.
 
     Returns how many that are. After a retry by hand both may have the same event, which counts once.
@@ -20,5 +19,5 @@ async def take_over(connection: AsyncConnection, older: str, newer: Mapping[str,
     mine = select(run_events.c.event_id).where(run_events.c.run_id == newer["id"])
     taken = union(first, merged).subquery()
     fresh = taken.c[1].not_in(mine) & taken.c[1].is_distinct_from(newer["event_id"])
-    rows = await connection.execute(insert(run_events).from_select(["run_id", "event_id"], select(taken).where(fresh)))
+    rows = connection.execute(insert(run_events).from_select(["run_id", "event_id"], select(taken).where(fresh)))
     return rows.rowcount

@@ -6,17 +6,18 @@ simply repeated; and a batch that cannot be committed is halved until only the r
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection
 
 from gateway.core.errors import Unavailable
 from gateway.store.clock import Clock
 from gateway.store.faults import Fault, classify, to_caller
+from gateway.store.transactor import Transactor
 
 log = structlog.get_logger(__name__)
 
@@ -26,19 +27,19 @@ R = TypeVar("R")
 MAX_BATCH = 500
 MAX_WAITING = 5000
 MAX_CONFLICTS = 10
-PATIENCE = 5.0
+AGAIN_AFTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a transaction works with; `repeated` says that an earlier try may have committed after all."""
 
-    connection: AsyncConnection
+    connection: Connection
     now: datetime
     repeated: bool = False
 
 
-Transaction = Callable[[Work, Sequence[A]], Awaitable[Sequence[R | Exception]]]
+Transaction = Callable[[Work, Sequence[A]], Sequence[R | Exception]]
 """Does several requests of one kind at once; the results are in the order of the requests.
 
 A result that is an exception is raised to whoever asked, and the transaction is committed all the same.
@@ -58,13 +59,17 @@ class _Fate:
 
     is_unknown: bool = False
 
+    def committing(self) -> None:
+        self.is_unknown = True
+
 
 class Writer:
     """Commits one batch at a time; several transactions wait in one queue."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, transactor: Transactor, clock: Clock, patience: float) -> None:
+        self._transactor = transactor
         self._clock = clock
+        self._patience = patience
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -115,8 +120,8 @@ class Writer:
             _succeed(batch, results)
 
     async def _persist(self, batch: list[_Waiting]) -> dict[int, Any]:
-        """Repeats conflicts at once, and for `PATIENCE` seconds whatever a returning database may still take."""
-        give_up = asyncio.get_running_loop().time() + PATIENCE
+        """Repeats conflicts at once, and for its patience whatever a returning database may still take."""
+        give_up = asyncio.get_running_loop().time() + self._patience
         conflicts = 0
         fate = _Fate()
         while True:
@@ -125,30 +130,23 @@ class Writer:
             except Exception as error:
                 fault = classify(error)
                 conflicts += fault is Fault.CONFLICT
-                late = asyncio.get_running_loop().time() >= give_up
-                if fault is Fault.REQUEST or late or conflicts > MAX_CONFLICTS or not self._outlasts(fault):
+                gone = fault is Fault.AWAY and asyncio.get_running_loop().time() >= give_up
+                if fault is Fault.REQUEST or gone or conflicts > MAX_CONFLICTS:
                     raise
-                await asyncio.sleep(0.2 if fault is Fault.AWAY else 0)
-
-    def _outlasts(self, fault: Fault) -> bool:
-        """A full or broken disk does not mend itself in seconds; a database server restarts in them."""
-        return fault is Fault.CONFLICT or self._engine.dialect.name != "sqlite"
+                await asyncio.sleep(AGAIN_AFTER if fault is Fault.AWAY else 0)
 
     async def _try(self, batch: list[_Waiting], fate: _Fate) -> dict[int, Any]:
-        """The results of a batch, by the ids of those that wait. After an error the connection is not trusted again."""
-        async with self._engine.connect() as connection:
-            try:
-                results: dict[int, Any] = {}
-                work = Work(connection, self._clock.now(), repeated=fate.is_unknown)
-                for transaction, group in _by_transaction(batch).items():
-                    answers = await transaction(work, [waiting.request for waiting in group])
-                    results.update(zip(map(id, group), answers, strict=True))
-                fate.is_unknown = True
-                await connection.commit()
-            except Exception:
-                await connection.invalidate()
-                raise
+        """The results of a batch, by the ids of those that wait."""
+
+        def carry_out(connection: Connection) -> dict[int, Any]:
+            work = Work(connection, self._clock.now(), repeated=fate.is_unknown)
+            results: dict[int, Any] = {}
+            for transaction, group in _by_transaction(batch).items():
+                answers = transaction(work, [waiting.request for waiting in group])
+                results.update(zip(map(id, group), answers, strict=True))
             return results
+
+        return await self._transactor.run(carry_out, fate.committing)
 
 
 def _by_transaction(batch: list[_Waiting]) -> dict[Transaction[Any, Any], list[_Waiting]]:
