@@ -7,7 +7,7 @@ import ipaddress
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
 
 from gateway.core.compiling import Context
 from gateway.core.errors import Forbidden, MethodNotAllowed, TemplateError, Unmappable
@@ -24,6 +24,7 @@ from gateway.sources.verify import Verify
 
 __all__ = ["Incoming", "Reply", "Settings", "WebhookSource"]
 
+_OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
@@ -36,11 +37,19 @@ class Reply(BaseModel):
     body: str = ""
 
 
+def _refuse_own_paths(path: str) -> str:
+    if path.startswith(_OWN_PATHS):
+        raise ValueError(f"{path} belongs to the gateway itself, as all below {', '.join(_OWN_PATHS)}")
+    return path
+
+
 class Settings(base.Settings):
     """A source that is called over HTTP."""
 
     kind: Literal["webhook"]
-    path: str | None = Field(None, pattern=r"^/[A-Za-z0-9._~/-]+$", description="Default: /hooks/ and the name.")
+    path: Annotated[str, AfterValidator(_refuse_own_paths)] | None = Field(
+        None, pattern=r"^/[A-Za-z0-9._~/-]+$", description="Default: /hooks/ and the name."
+    )
     methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(("POST",), min_length=1)
     body: Kind = "json"
     form_field: str | None = Field(None, description="Holds the JSON where a form is sent, by its content type.")
