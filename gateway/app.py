@@ -90,7 +90,6 @@ async def _serve(loaded: Loaded, database: Database, snapshot: Snapshot) -> None
         server=server,
     )
     await lease.acquire()
-    await janitor.recover()
     gc.freeze()  # what is loaded by now stays; the collector need not look at it again
     async with _loops(lease.keep(), janitor.run(), listen(database, dispatcher.wake, dispatcher.cancel)):
         dispatching = asyncio.create_task(dispatcher.run(), name="dispatcher")
