@@ -156,6 +156,7 @@ FAILING = {
     "many sums of texts": of_many("event.big + event.big", 600),
     "many lists": of_many("event.big | list", 800),
     "many splits": of_many("event.commas.split(',')", 500),
+    "many joins": of_many("event.words | join('01234567890123456789')", 150),
     "many slices": of_many("event.big[1:]", 1000),
     "many copies": of_many("event.big.upper()", 600),
     "much output": "{{ event.big }}" * 1000,

@@ -151,6 +151,7 @@ def test_an_error_is_short_however_large_the_event() -> None:
     [
         ("event.nope is defined", False),
         ("event.nope.a.b is defined", False),
+        ("event.nope['a'][0] is defined", False),
         ("event.subject.a is defined", False),
         ("event.object.id is defined", True),
         ("event.nope | default('x')", "x"),
