@@ -32,3 +32,13 @@ def trigger(**keys: Any) -> Trigger:
 def seen(**names: Any) -> dict[str, Any]:
     """What a template sees, for tests that need no whole event."""
     return {"now": clock(NOW)} | names
+
+
+DEVICE_EVENT = {
+    "type": "netbox.dcim.device.created",
+    "changed": ["status", "name"],
+    "object": {"id": 7, "site": {"slug": "ams"}, "tags": ["a", "b"], "items": 3, "keys": 4, "get": 5, "note": None},
+    "data": {"ok": True, "count": 3, "list": [3, 1, 2], "quote": '"', "devices": [{"name": "a"}, {"name": "b"}]},
+    "time": NOW,
+    "subject": None,
+}
