@@ -18,6 +18,7 @@ from gateway.core.request import Decision, Request
 from gateway.store import deliveries
 from gateway.store.bulk import insert_rows
 from gateway.store.database import notify
+from gateway.store.details import stored_object
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits
 from gateway.store.schema import events
@@ -138,7 +139,7 @@ def _details(event: Event) -> bytes:
     cause = event.cause
     return orjson.dumps(
         {
-            "object": event.object,
+            **stored_object(event),
             "changed": event.changed,
             "headers": dict(event.headers),
             "cause": cause

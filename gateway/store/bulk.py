@@ -4,13 +4,14 @@ The statement of an insert and the conversion of its values are compiled once pe
 that is half of what an accepted event costs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, Select, Table, insert
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 Row = dict[str, Any]
+Pair = tuple[str, str]
 T = TypeVar("T", str, tuple[str, str])
 
 CHUNK = 10_000  # a statement takes 32,766 parameters
@@ -18,13 +19,26 @@ CHUNK = 10_000  # a statement takes 32,766 parameters
 _compiled: dict[tuple[str, str, tuple[str, ...]], tuple[str, Callable[[Row], tuple[Any, ...]]]] = {}
 
 
-def select_rows(
-    connection: Connection, wanted: Iterable[T], statement: Callable[[Sequence[T]], Select[Any]]
-) -> list[Any]:
-    """The rows for all that is wanted, in order, however much that is."""
-    keys = sorted(wanted)
-    chunks = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    return [row for chunk in chunks for row in connection.execute(statement(chunk))]
+def select_rows(connection: Connection, statement: Select[Any], wanted: Iterable[str]) -> list[Any]:
+    """The rows of a statement over `wanted`, in order, however many that are."""
+    return [row for chunk in _chunks(wanted) for row in connection.execute(statement, {"wanted": chunk})]
+
+
+def select_pairs(connection: Connection, statement: Select[Any], wanted: set[Pair]) -> list[Any]:
+    """The rows of a statement over `firsts` and `seconds` whose first two columns are one of some pairs.
+
+    Each column is looked up by itself: that is one statement for any number of pairs, and one that uses an index.
+    """
+    rows: list[Any] = []
+    for chunk in _chunks(wanted):
+        firsts, seconds = ({pair[place] for pair in chunk} for place in (0, 1))
+        rows += connection.execute(statement, {"firsts": sorted(firsts), "seconds": sorted(seconds)})
+    return [row for row in rows if (row[0], row[1]) in wanted]
+
+
+def _chunks(wanted: Iterable[T]) -> Iterator[list[T]]:
+    ordered = sorted(wanted)
+    return (ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK))
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, union_all, update
+from sqlalchemy import Connection, Integer, bindparam, func, literal_column, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.request import Priority
 from gateway.core.run import CLAIMABLE, Move, State, after
 from gateway.store.clock import database_now
-from gateway.store.schema import is_claimable, is_running, nodes, runs, targets
+from gateway.store.schema import Timestamp, is_claimable, is_running, nodes, runs, targets
 from gateway.store.writer import Work
 
 _CLAIMED = after(State.QUEUED, Move.CLAIM)
@@ -67,6 +67,48 @@ class ClaimedRun:
 _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
 
 
+_NOW = bindparam("now", type_=Timestamp())
+_FREE = bindparam("free", type_=Integer())
+
+
+def _first_due() -> Any:
+    """The ids that go first; a range of the claim index for each priority, as one over both would not end at `now`."""
+    of_target = runs.c.target == bindparam("of_target")
+    candidates = [
+        select(runs.c.id, runs.c.priority, runs.c.due_at)
+        .where(is_claimable, of_target, runs.c.priority == literal_column(str(priority.value)), runs.c.due_at <= _NOW)
+        .order_by(runs.c.due_at, runs.c.id)
+        .limit(_FREE)
+        .subquery()
+        for priority in Priority
+    ]
+    due = union_all(*(select(candidate) for candidate in candidates)).subquery()
+    return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(_FREE).scalar_subquery()
+
+
+def _taking() -> Any:
+    # locked in the order in which everybody locks runs; what changed while its lock was waited for is looked at again
+    still_due = runs.c.state.in_([*CLAIMABLE]) & (runs.c.due_at <= _NOW)
+    first = select(runs.c.id).where(runs.c.id.in_(_first_due()), still_due)
+    locked = first.order_by(runs.c.id).with_for_update().cte("locked")
+    values = {
+        "state": _CLAIMED,
+        "claimable": False,
+        "node_id": bindparam("by_node"),
+        "attempt": runs.c.attempt + 1,
+        "started_at": func.coalesce(runs.c.started_at, _NOW),
+        "attempt_started_at": _NOW,
+    }
+    return update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
+
+
+_TAKE = _taking()
+_LOCK_TARGET = select(targets).where(targets.c.name == bindparam("of_target")).with_for_update()
+_IN_PROGRESS = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == bindparam("of_target"))
+_LASTING = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
+_LEASE = select(nodes.c.id).where(nodes.c.id == bindparam("by_node"), _LASTING)
+
+
 def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
     """For each claim the runs that became the node's, in the order in which they shall start."""
     in_lock_order = sorted(claims, key=lambda wanted: wanted.target)
@@ -76,12 +118,11 @@ def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:
 
 def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     connection = work.connection
-    locked = select(targets).where(targets.c.name == wanted.target).with_for_update()
-    target = (connection.execute(locked)).one_or_none()
-    if target is None or not _holds_lease(connection, wanted.node_id):
+    of_target = {"of_target": wanted.target}
+    target = connection.execute(_LOCK_TARGET, of_target).one_or_none()
+    if target is None or connection.scalar(_LEASE, {"by_node": wanted.node_id}) is None:
         return []
-    in_progress = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == wanted.target)
-    running = (connection.execute(in_progress)).all()
+    running = connection.execute(_IN_PROGRESS, of_target).all()
     mine = {row.id for row in running if row.node_id == wanted.node_id}
     orphans = _find(connection, mine - wanted.executing)
     # where its breaker lets one call probe, that is all
@@ -91,43 +132,12 @@ def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
 
 
 def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
-    values = {
-        "state": _CLAIMED,
-        "claimable": False,
-        "node_id": wanted.node_id,
-        "attempt": runs.c.attempt + 1,
-        "started_at": func.coalesce(runs.c.started_at, bindparam("now", work.now, runs.c.started_at.type)),
-        "attempt_started_at": work.now,
-    }
-    # locked in the order in which everybody locks runs; what changed while its lock was waited for is looked at again
-    still_due = runs.c.state.in_([*CLAIMABLE]) & (runs.c.due_at <= work.now)
-    first = select(runs.c.id).where(runs.c.id.in_(_first_due(wanted.target, work.now, free)), still_due)
-    locked = first.order_by(runs.c.id).with_for_update().cte("locked")
-    taken = update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
-    return _in_order(work.connection.execute(taken))
-
-
-def _first_due(target: str, now: datetime, free: int) -> Any:
-    """The ids that go first; a range of the claim index for each priority, as one over both would not end at `now`."""
-    candidates = [
-        select(runs.c.id, runs.c.priority, runs.c.due_at)
-        .where(is_claimable, runs.c.target == target, runs.c.priority == priority, runs.c.due_at <= now)
-        .order_by(runs.c.due_at, runs.c.id)
-        .limit(free)
-        .subquery()
-        for priority in Priority
-    ]
-    due = union_all(*(select(candidate) for candidate in candidates)).subquery()
-    return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(free).scalar_subquery()
+    given = {"of_target": wanted.target, "by_node": wanted.node_id, "now": work.now, "free": free}
+    return _in_order(work.connection.execute(_TAKE, given))
 
 
 def _is_paused(target: Any, now: datetime) -> bool:
     return target.paused and (target.paused_until is None or now < target.paused_until)
-
-
-def _holds_lease(connection: Connection, node_id: str) -> bool:
-    lasting = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
-    return connection.scalar(select(nodes.c.id).where(nodes.c.id == node_id, lasting)) is not None
 
 
 def _find(connection: Connection, run_ids: set[str]) -> list[ClaimedRun]:

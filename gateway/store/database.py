@@ -78,14 +78,12 @@ class Database:
         kind = None if self.is_sqlite else transaction
         if kind not in self._writers:
             self._writers[kind] = Writer(self._transactor, self.clock, _NONE if self.is_sqlite else PATIENCE)
-        result = await self._writers[kind].commit(transaction, request)
-        self._check_file()
-        return result
+        return await self._writers[kind].commit(transaction, request)
 
     def _check_file(self) -> None:
         """What was committed to a file that has been moved or deleted is gone with it."""
         if self._inode() != self._opened:
-            raise Unavailable(f"{self.url.database} was moved or deleted")
+            raise FileNotFoundError(f"{self.url.database} was moved or deleted")
 
     def check_room(self) -> None:
         """Raises `Unavailable` on a disk so full that an event may not fit, even if something small still does."""
@@ -106,7 +104,9 @@ class Database:
 
     def _open_transactor(self) -> Transactor:
         if self.is_sqlite:
-            return ThreadTransactor(_configured(create_engine(**_sqlite(self.url, "pysqlite", 1)), write=True))
+            return ThreadTransactor(
+                _configured(create_engine(**_sqlite(self.url, "pysqlite", 1)), write=True), self._check_file
+            )
         return LoopTransactor(_postgresql_engine(self.settings, self.url, write=True))
 
     def _open_reader(self) -> AsyncEngine:

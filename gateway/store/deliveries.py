@@ -1,24 +1,31 @@
 """Which deliveries were accepted before. A delivery key means *accepted*, never *done*."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.core.event import Delivery, Event
 from gateway.core.request import Decision, Verb
-from gateway.store.bulk import select_rows
-from gateway.store.schema import among, events
+from gateway.store.bulk import select_pairs
+from gateway.store.schema import events
 from gateway.store.writer import Work
 
 DeliveryKey = tuple[str, str]
 """Scope and sender's id."""
 
 MAX_PLAIN_ID = 200
+
+_BY_KEY = select(
+    events.c.delivery_scope, events.c.delivery_id, events.c.id, events.c.delivery_until, events.c.decisions
+).where(
+    events.c.delivery_scope.in_(bindparam("firsts", expanding=True)),
+    events.c.delivery_id.in_(bindparam("seconds", expanding=True)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +47,11 @@ def delivery_key(delivery: Delivery) -> DeliveryKey:
 def delivered(work: Work, arrived: Iterable[Event]) -> dict[DeliveryKey, Delivered]:
     """Who holds the delivery keys of these events; holds that are over are let go on the way."""
     wanted = {delivery_key(event.delivery) for event in arrived if event.delivery}
-    rows = select_rows(work.connection, wanted, _by_key)
+    rows = select_pairs(work.connection, _BY_KEY, wanted)
     held = {(row[0], row[1]): Delivered(event_id=row[2], until=row[3], decisions=row[4]) for row in rows}
     over = {key: holder for key, holder in held.items() if holder.until <= work.now}
     _let_go(work, [holder.event_id for holder in over.values()])
     return {key: holder for key, holder in held.items() if key not in over}
-
-
-def _by_key(wanted: Sequence[DeliveryKey]) -> Select[Any]:
-    columns = (events.c.delivery_scope, events.c.delivery_id, events.c.id, events.c.delivery_until, events.c.decisions)
-    return select(*columns).where(among(events.c.delivery_scope, events.c.delivery_id, wanted))
 
 
 def _let_go(work: Work, event_ids: list[str]) -> None:

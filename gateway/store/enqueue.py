@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
-from gateway.store.bulk import insert_rows, select_rows
+from gateway.store.bulk import insert_rows, select_pairs, select_rows
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
-from gateway.store.schema import among, keys, run_events, runs
+from gateway.store.schema import keys, run_events, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
 
@@ -27,6 +27,20 @@ _HOLDER_COLUMNS = (
     *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
     *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.event_id, runs.c.events),
     *(runs.c.size, runs.c.superseded_by, runs.c.finished_at, runs.c.reason),
+)
+LOCK_KEYS = (
+    select(keys.c.target, keys.c.key, keys.c.run_id, keys.c.held_until)
+    .where(keys.c.target.in_(bindparam("firsts", expanding=True)), keys.c.key.in_(bindparam("seconds", expanding=True)))
+    .order_by(keys.c.target, keys.c.key)
+    .with_for_update()
+)
+"""Over pairs of target and key."""
+
+_LOCK_RUNS = (
+    select(*_HOLDER_COLUMNS)
+    .where(runs.c.id.in_(bindparam("wanted", expanding=True)))
+    .order_by(runs.c.id)
+    .with_for_update()
 )
 _MERGED = ("payload", "due_at", "priority", "events", "size")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
@@ -74,10 +88,10 @@ class Enqueuing:
         """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
         lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
         wanted = {_key(request) for request in requests if request.until is not None}
-        rows = select_rows(self.work.connection, wanted, _lock_keys)
+        rows = select_pairs(self.work.connection, LOCK_KEYS, wanted)
         self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
         holders = {hold.run_id for hold in self._holds.values()}
-        locked = select_rows(self.work.connection, holders, _lock_runs)
+        locked = select_rows(self.work.connection, _LOCK_RUNS, holders)
         self._runs = {row.id: dict(row._mapping) for row in locked}  # noqa: SLF001 - the documented name
 
     def holder_of(self, request: Request) -> str | None:
@@ -188,15 +202,6 @@ class Enqueuing:
     def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
             self.work.connection.execute(statement, rows)
-
-
-def _lock_keys(wanted: Sequence[Key]) -> Select[Any]:
-    held = select(keys).where(among(keys.c.target, keys.c.key, wanted))
-    return held.order_by(keys.c.target, keys.c.key).with_for_update()
-
-
-def _lock_runs(wanted: Sequence[str]) -> Select[Any]:
-    return select(*_HOLDER_COLUMNS).where(runs.c.id.in_(wanted)).order_by(runs.c.id).with_for_update()
 
 
 def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.run import CLAIMABLE, State
 from gateway.store.database import Database
+from gateway.store.details import object_of
 from gateway.store.schema import attempts, events, is_running, run_events, runs, targets
 
 Fragment = orjson.Fragment
@@ -170,20 +171,22 @@ def _event(row: Any) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in names},
         "data": Fragment(row.body),
-        **{name: details[name] for name in ("object", "changed", "headers")},
+        "object": object_of(details, orjson.loads(row.body)),
+        **{name: details[name] for name in ("changed", "headers")},
         "decisions": decisions,
         "run_ids": list(dict.fromkeys(decision["run_id"] for decision in decisions if decision["run_id"])),
     }
 
 
 def _context(row: Any) -> dict[str, Any]:
-    details = orjson.loads(row.details)
+    details, data = orjson.loads(row.details), orjson.loads(row.body)
     names = ("id", "sender_id", "source", "type", "subject", "time", "received_at")
     cause = details["cause"]
     return {
         **{name: getattr(row, name) for name in names},
-        "data": orjson.loads(row.body),
-        **{name: details[name] for name in ("object", "changed", "headers")},
+        "data": data,
+        "object": object_of(details, data),
+        **{name: details[name] for name in ("changed", "headers")},
         "origin": cause["origin_event_id"] if cause else row.id,
     }
 

@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, delete, select, update
 
 from gateway.core.once import Held
 from gateway.core.run import FINAL, Move, State, after
-from gateway.store.enqueue import Key
+from gateway.store.bulk import select_pairs, select_rows
+from gateway.store.enqueue import LOCK_KEYS, Key
 from gateway.store.lanes import Lane, LaneLimits, reseat
-from gateway.store.schema import among, keys, runs
+from gateway.store.schema import keys, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
 
@@ -23,6 +24,16 @@ _COLUMNS = tuple(
         *("origin_event_id", "depth", "reason"),
     )
 )
+_LOCK_RUNS = (
+    select(*_COLUMNS).where(runs.c.id.in_(bindparam("wanted", expanding=True))).order_by(runs.c.id).with_for_update()
+)
+_LOCK_BEHIND = (
+    select(*_COLUMNS, runs.c.not_before, runs.c.claimable)
+    .where(runs.c.behind.in_(bindparam("wanted", expanding=True)))
+    .order_by(runs.c.id)
+    .with_for_update()
+)
+_FREE_KEY = delete(keys).where(keys.c.target == bindparam("of_target"), keys.c.key == bindparam("of_key"))
 _MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size")
 
 
@@ -44,19 +55,15 @@ class Releasing:
     def lock(cls, work: Work, run_ids: Sequence[str], held: Sequence[Key]) -> "Releasing":
         """Locks the keys these runs may hold, then the runs, then those behind them."""
         releasing = cls(work)
-        if wanted := set(held):
-            holds = select(keys).where(among(keys.c.target, keys.c.key, wanted))
-            rows = work.connection.execute(holds.order_by(keys.c.target, keys.c.key).with_for_update())
-            releasing._holds = {(row.target, row.key): row for row in rows}
-        locked = select(*_COLUMNS).where(runs.c.id.in_(run_ids)).order_by(runs.c.id).with_for_update()
-        releasing.runs = {row.id: row for row in work.connection.execute(locked)}
+        rows = select_pairs(work.connection, LOCK_KEYS, set(held))
+        releasing._holds = {(row.target, row.key): row for row in rows}
+        releasing.runs = {row.id: row for row in select_rows(work.connection, _LOCK_RUNS, run_ids)}
         if held:
             releasing._lock_behind()
         return releasing
 
     def _lock_behind(self) -> None:
-        behind = select(*_COLUMNS, runs.c.not_before, runs.c.claimable).where(runs.c.behind.in_(list(self.runs)))
-        rows = self.work.connection.execute(behind.order_by(runs.c.id).with_for_update())
+        rows = select_rows(self.work.connection, _LOCK_BEHIND, self.runs)
         self._behind = {row.behind: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
 
     def leave(self, run: Any, move: Move, retry_at: datetime | None = None) -> tuple[Move, str | None]:
@@ -106,7 +113,8 @@ class Releasing:
         """Writes what `leave` found; the runs that left must be written before, as lanes count them."""
         connection = self.work.connection
         if self._freed:
-            connection.execute(delete(keys).where(among(keys.c.target, keys.c.key, self._freed)))
+            freed = [{"of_target": target, "of_key": key} for target, key in sorted(self._freed)]
+            connection.execute(_FREE_KEY, freed)
         for (target, key), run_id in self._handed_back:
             held = (keys.c.target == target) & (keys.c.key == key)
             connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))

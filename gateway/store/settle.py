@@ -61,6 +61,17 @@ class Attempted:
     announce: Announce = lambda _: None
 
 
+_WRITTEN = (
+    *("state", "claimable", "due_at", "finished_at", "failures", "losses"),
+    *("reason", "output", "superseded_by"),
+)
+_WRITE_RUN = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"))
+    .values({column: bindparam(f"new_{column}") for column in _WRITTEN})
+)
+
+
 def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
     """How each run ended its attempt; `None` where the fence held, because the run was not the node's any more."""
     _lock_targets(work, attempted)
@@ -105,20 +116,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
 
 def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
     if ended:
-        columns = (
-            "state",
-            "claimable",
-            "due_at",
-            "finished_at",
-            "failures",
-            "losses",
-            "reason",
-            "output",
-            "superseded_by",
-        )
-        values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
-        statement = update(runs).where(runs.c.id == bindparam("run")).values(values)
-        work.connection.execute(statement, [_changes(one, work.now) for one in ended])
+        work.connection.execute(_WRITE_RUN, [_changes(one, work.now) for one in ended])
 
 
 def _changes(ended: Ended, now: datetime) -> dict[str, Any]:

@@ -30,10 +30,11 @@ class Transactor(Protocol):
 
 
 class ThreadTransactor:
-    """For SQLite: one thread, one connection."""
+    """For SQLite: one thread, one connection. `check` says, after each commit, whether it was worth anything."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, check: Callable[[], None]) -> None:
         self._engine = engine
+        self._check = check
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-writer")
 
     async def run(self, transaction: Callable[[Connection], T], committing: Callable[[], None] = _nothing) -> T:
@@ -48,7 +49,8 @@ class ThreadTransactor:
             except Exception:
                 connection.invalidate()  # after an error it is not trusted again
                 raise
-            return result
+        self._check()
+        return result
 
     async def close(self) -> None:
         self._thread.shutdown()

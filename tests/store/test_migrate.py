@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -14,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from gateway.store.database import Database, open_database
-from gateway.store.migrate import HEAD, migrate
+from gateway.store.migrate import HEAD, migrate, upgrade
 from gateway.store.schema import metadata
 from gateway.store.settings import DatabaseSettings
 from tests.store.scene import opened
@@ -43,15 +44,17 @@ def indexes(connection: Connection) -> dict[str, str]:
     return {name: " ".join(sql.split()) for name, sql in rows if not name.startswith("alembic")}
 
 
-async def test_the_migrations_make_what_the_code_expects(database_url: str) -> None:
+async def test_the_migrations_make_the_tables_of_a_new_database(database_url: str) -> None:
     async with open_database(settings(database_url)) as database:
-        assert await migrate(database)
+        await database.transact(upgrade)
         assert not await migrate(database)
         assert await look(database, differences) == []
         migrated = await look(database, indexes)
         await database.transact(metadata.drop_all)
-        await database.transact(metadata.create_all)
+        await database.transact(lambda connection: connection.execute(text("DROP TABLE alembic_version")))
 
+        assert await migrate(database)
+        assert not await migrate(database)
         assert await look(database, indexes) == migrated
 
 
@@ -84,31 +87,31 @@ async def test_d10_the_version_before_goes_on_with_newer_tables(database_url: st
 
 DIES_AFTER_FOUR_TABLES = """
 import asyncio, os, signal, sys
-from alembic import op
+from sqlalchemy import Table, event
 from gateway.store.database import open_database
-from gateway.store.migrate import migrate
+from gateway.store.migrate import migrate, upgrade
 from gateway.store.settings import DatabaseSettings
 
-create_table = op.create_table
 made = []
 
-def create_or_die(*arguments, **named):
-    made.append(create_table(*arguments, **named))
+def count_or_die(table, *_, **__):
+    made.append(table)
     if len(made) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
 
-op.create_table = create_or_die
+event.listen(Table, "after_create", count_or_die)
 
 async def main():
     async with open_database(DatabaseSettings.model_validate({"url": sys.argv[1]})) as database:
-        await migrate(database)
+        await (migrate(database) if sys.argv[2] == "new" else database.transact(upgrade))
 
 asyncio.run(main())
 """
 
 
-async def test_d10_killed_in_the_middle_nothing_has_happened(database_url: str) -> None:
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES_AFTER_FOUR_TABLES, database_url)
+@pytest.mark.parametrize("way", ["new", "upgrade"])
+async def test_d10_killed_in_the_middle_nothing_has_happened(database_url: str, way: str) -> None:
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", DIES_AFTER_FOUR_TABLES, database_url, way)
     assert await child.wait() == -signal.SIGKILL
     async with open_database(settings(database_url)) as database:
         assert await look(database, lambda connection: inspect(connection).get_table_names()) == []

@@ -56,15 +56,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
-        "delivery_key", "events", ["delivery_scope", "delivery_id"], unique=True, **where("delivery_id IS NOT NULL")
+        "delivery_key", "events", ["delivery_id", "delivery_scope"], unique=True, **where("delivery_id IS NOT NULL")
     )
     op.create_table(
         "keys",
-        sa.Column("target", sa.String(length=100), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("target", sa.String(length=100), nullable=False),
         sa.Column("run_id", Id, nullable=False),
         sa.Column("held_until", Microseconds),
-        sa.PrimaryKeyConstraint("target", "key"),
+        sa.PrimaryKeyConstraint("key", "target"),
         sqlite_with_rowid=False,
     )
     op.create_table(
