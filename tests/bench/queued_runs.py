@@ -89,10 +89,10 @@ async def queue(url: str) -> AsyncIterator[Queue]:
         yield Queue(database, node.id)
 
 
-async def _insert(work: Work, several: Sequence[Rows]) -> list[None]:
+def _insert(work: Work, several: Sequence[Rows]) -> list[None]:
     for rows in several:
         chosen = _select(rows)
-        await work.connection.execute(insert(runs).from_select(list(chosen.selected_columns.keys()), chosen))
+        work.connection.execute(insert(runs).from_select(list(chosen.selected_columns.keys()), chosen))
     return [None for _ in several]
 
 
@@ -118,7 +118,7 @@ def _select(rows: Rows) -> Select[tuple[object, ...]]:
     )
 
 
-async def _finish(work: Work, batches: Sequence[tuple[str, ...]]) -> list[None]:
+def _finish(work: Work, batches: Sequence[tuple[str, ...]]) -> list[None]:
     for ids in batches:
-        await work.connection.execute(update(runs).where(runs.c.id.in_(ids)).values(state=State.SUCCEEDED))
+        work.connection.execute(update(runs).where(runs.c.id.in_(ids)).values(state=State.SUCCEEDED))
     return [None for _ in batches]
