@@ -61,8 +61,7 @@ class Janitor:
 
     async def recover(self) -> None:
         """Makes the runs of nodes without a lease due again."""
-        for run in await lost_runs(self._database):
-            await self._recover(run)
+        await asyncio.gather(*[self._recover(run) for run in await lost_runs(self._database)])
 
     async def _recover(self, run: ClaimedRun) -> None:
         snapshot = self._current.snapshot

@@ -33,9 +33,16 @@ class Ledger:
     async def check(self, client: GatewayClient, *, repeatable: int, seconds: float = 60) -> None:
         """Waits until nothing is pending, then judges; `repeatable` is kills times calls in flight."""
         await client.wait_until_idle(seconds=seconds)
-        assert not self.lost, f"lost {len(self.lost)} of {len(self._accepted)}: {sorted(self.lost)[:10]}"
+        lost = self.lost - await _known_to_have_failed(client)
+        assert not lost, f"lost {len(lost)} of {len(self._accepted)}: {sorted(lost)[:10]}"
         assert not self.doubled, f"more than one run: {sorted(self.doubled)[:10]}"
         assert self.repeated <= repeatable, f"{self.repeated} calls repeated, {repeatable} allowed"
+
+
+async def _known_to_have_failed(client: GatewayClient) -> set[str]:
+    """Who was being called at five kills is given up, and the run says so: that is no loss in silence."""
+    failed = await client.runs(state="failed")
+    return {run["payload"]["id"] for run in failed if "gave up after 5 losses" in run["reason"]}
 
 
 def _event(call: Call) -> str:
