@@ -60,11 +60,10 @@ class Lease:
 
     async def keep(self) -> None:
         """Renews the lease three times in its length, for ever."""
-        seconds = self._length.total_seconds()
         while True:
-            await asyncio.sleep(seconds / 3)
+            await asyncio.sleep(self._next_look())
             try:
-                async with asyncio.timeout(seconds / 3):
+                async with asyncio.timeout(self._next_look()):
                     await self._renew()
                     await self._database.follow_clock()
             except Exception as error:
@@ -90,6 +89,12 @@ class Lease:
         self.node = replace(self.node, id=new_id())
         await self.acquire()
         log.info("lease.acquired_anew", node=self.node.name)
+
+    def _next_look(self) -> float:
+        """Seconds; a lease that ends before the next renewal is noticed when it ends."""
+        third = self._length.total_seconds() / 3
+        left = self._trusted_until - time.monotonic()
+        return min(third, left) if left > 0 else third
 
     def _trust_from(self, asked: float) -> None:
         self._trusted_until = asked + self._length.total_seconds() * (1 - MARGIN)
