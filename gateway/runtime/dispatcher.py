@@ -4,7 +4,8 @@ It is woken by whatever may have made a run due; looking at all targets once a s
 """
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,6 +23,7 @@ from gateway.store.settle import Attempted, settle_attempts
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = timedelta(seconds=1)
+LAST_CLAIM = 1.0  # seconds that a claim under way at the shutdown may take
 SETTLE_AGAIN_AFTER = 1.0
 
 
@@ -33,17 +35,19 @@ class Dispatcher:
         self._current = current
         self._lease = lease
         self._slots = slots
-        self._woken: set[str] = set()
+        self._woken: dict[str, None] = {}  # a set that keeps its order: who waits longest for a slot asks first
         self._wake = asyncio.Event()
         self._due: dict[str, datetime] = {}
-        self._attempts: dict[str, Attempt] = {}
+        self._attempts: dict[tuple[str, int], Attempt] = {}  # one that is late in ending may meet its successor
+        self._asked_for = 0  # slots that claims under way may fill
         self._tasks: set[asyncio.Task[None]] = set()
         self._claiming = True
+        self._ended = asyncio.Event()
         lease.on_lost(self.abandon)
 
     def wake(self, targets: Iterable[str]) -> None:
         """Says that runs of these targets may have become due, or slots free."""
-        self._woken.update(targets)
+        self._woken.update(dict.fromkeys(targets))
         self._wake.set()
 
     @property
@@ -54,18 +58,29 @@ class Dispatcher:
     def running(self) -> int:
         return len(self._attempts)
 
+    @property
+    def _free(self) -> int:
+        return self._slots - len(self._attempts) - self._asked_for
+
     async def run(self) -> None:
         """Dispatches until `drain`."""
+        try:
+            await self._run()
+        finally:
+            self._ended.set()
+
+    async def _run(self) -> None:
         looked = self._database.now() - LOOK_EVERY
         while self._claiming:
             now = self._database.now()
-            woken, self._woken = self._woken, set()
+            woken, self._woken = self._woken, {}
             self._wake.clear()
             try:
                 if now >= looked + LOOK_EVERY or now < looked:
                     looked = now
                     await self._look(self._current.snapshot.local_targets)
-                await self._claim_all(woken | {name for name, due_at in self._due.items() if due_at <= now})
+                due = [name for name, due_at in self._due.items() if due_at <= now]
+                await self._claim_all(woken | dict.fromkeys(due))
             except Unavailable as error:
                 log.warning("dispatcher.waiting", reason=error.detail)
                 await asyncio.sleep(1)
@@ -75,6 +90,8 @@ class Dispatcher:
         """Claims nothing more, lets attempts end within `grace`, then breaks off the rest, which are due again."""
         self._claiming = False
         self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), LAST_CLAIM)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
         for attempt in self._attempts.values():
@@ -89,8 +106,9 @@ class Dispatcher:
 
     def cancel(self, run_ids: Iterable[str]) -> None:
         """Ends the calls of cancelled runs, where they are this node's."""
-        for run_id in run_ids:
-            if attempt := self._attempts.get(run_id):
+        cancelled = set(run_ids)
+        for attempt in self._attempts.values():
+            if attempt.run_id in cancelled:
                 attempt.stop(Cancelled())
 
     async def _sleep(self, until: datetime) -> None:
@@ -110,15 +128,18 @@ class Dispatcher:
             self._due.pop(name, None)
         self._due.update(due)
 
-    async def _claim_all(self, names: set[str]) -> None:
+    async def _claim_all(self, names: Collection[str]) -> None:
         snapshot = self._current.snapshot
-        wanted = names.intersection(snapshot.local_targets)
-        wanted -= snapshot.held(wanted, self._database.now())
+        local = set(names).intersection(snapshot.local_targets)
+        local -= snapshot.held(local, self._database.now())
+        wanted = [name for name in names if name in local]
         for name in names:
             self._due.pop(name, None)
-        results = await asyncio.gather(*(self._claim(name) for name in sorted(wanted)))
-        if unsaturated := [name for name, saturated in zip(sorted(wanted), results, strict=True) if not saturated]:
+        results = await asyncio.gather(*(self._claim(name) for name in wanted))
+        if unsaturated := [name for name, saturated in zip(wanted, results, strict=True) if not saturated]:
             await self._look_ahead(unsaturated)
+        if self._woken and self._free > 0:
+            self._wake.set()
 
     async def _look_ahead(self, names: list[str]) -> None:
         """When to come back to targets that had fewer due runs than slots; what is due by then is somebody else's."""
@@ -130,26 +151,29 @@ class Dispatcher:
 
     async def _claim(self, name: str) -> bool:
         """Claims and starts what is due; whether the target, or this node, has no slot left."""
-        target = self._current.snapshot.targets[name]
-        slots = min(self._slots - len(self._attempts), target.settings.limit)
-        if slots <= 0 or not self._lease.is_valid:
+        limit = self._current.snapshot.targets[name].settings.limit
+        slots = min(self._free, limit)
+        if not self._lease.is_valid:
             return True
-        executing = frozenset(run_id for run_id, attempt in self._attempts.items() if attempt.run.target == name)
-        wanted = Claim(
-            node_id=self._lease.node.id,
-            target=name,
-            limit=target.settings.limit,
-            slots=slots,
-            executing=executing,
-        )
-        claimed = await self._database.commit(claim, wanted)
+        if slots <= 0:
+            self._woken[name] = None
+            return True
+        executing = frozenset(attempt.run_id for attempt in self._attempts.values() if attempt.run.target == name)
+        wanted = Claim(node_id=self._lease.node.id, target=name, limit=limit, slots=slots, executing=executing)
+        self._asked_for += slots
+        try:
+            claimed = await self._database.commit(claim, wanted)
+        finally:
+            self._asked_for -= slots
         for run in claimed:
             self._start(run)
         return len(claimed) >= slots
 
     def _start(self, run: ClaimedRun) -> None:
+        if (run.id, run.attempt) in self._attempts:
+            return
         attempt = Attempt(run, self._current.snapshot.targets[run.target])
-        self._attempts[run.id] = attempt
+        self._attempts[run.id, run.attempt] = attempt
         task = asyncio.create_task(self._carry_out(attempt), name=f"run {run.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -160,7 +184,7 @@ class Dispatcher:
             outcome = await attempt.perform(self._database)
             await self._settle(attempt, outcome)
         finally:
-            del self._attempts[run.id]
+            del self._attempts[run.id, run.attempt]
             self.wake([run.target])
 
     async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:

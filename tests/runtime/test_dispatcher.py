@@ -1,0 +1,212 @@
+"""The dispatcher on a real database, with targets that end their calls when the test says so."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.ids import new_id
+from gateway.core.outcome import Lost, Outcome, Succeeded
+from gateway.core.plan import Plan
+from gateway.core.request import Request
+from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.lease import Lease
+from gateway.runtime.snapshot import Current, Snapshot
+from gateway.store.accept import Acceptance, accept
+from gateway.store.claim import ClaimedRun, claim
+from gateway.store.database import Database, open_database
+from gateway.store.history import find_run
+from gateway.store.migrate import migrate
+from gateway.store.settings import DatabaseSettings
+from gateway.store.settle import Attempted, settle_attempts
+from gateway.targets.base import Attempt, Settings
+from tests.store.scene import event
+from tests.waiting import until
+
+SOON = 0.02
+
+
+@dataclass(slots=True)
+class Calls:
+    """All calls of all targets; `lasting` holds them until it is set, where it is asked for."""
+
+    begun: list[tuple[str, str, int]] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+    lasting: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A target that writes down that it is called."""
+
+    name: str
+    settings: Settings
+    calls: Calls
+    names: frozenset[str] = frozenset()
+
+    def render(self, context: Mapping[str, Any]) -> Any:
+        return context
+
+    async def perform(self, call: Any, attempt: Attempt) -> Outcome:
+        self.calls.begun.append((self.name, attempt.run_id, attempt.number))
+        self.calls.at_once += 1
+        self.calls.most_at_once = max(self.calls.most_at_once, self.calls.at_once)
+        try:
+            await self.calls.lasting.wait()
+            await asyncio.sleep(SOON)
+        finally:
+            self.calls.at_once -= 1
+        return Succeeded()
+
+
+@dataclass(slots=True)
+class Node:
+    """A node that dispatches, and what its targets were asked."""
+
+    database: Database
+    dispatcher: Dispatcher
+    calls: Calls
+
+    async def request(self, target: str, count: int = 1) -> list[str]:
+        """The ids of so many new runs; the dispatcher is not told."""
+        requests = [Request(target=target, payload=b"{}") for _ in range(count)]
+        await self.database.commit(accept, (Acceptance(event(id=new_id()), Plan(tuple(requests))),))
+        return [request.run_id for request in requests]
+
+    async def state(self, run_id: str) -> str:
+        run = await find_run(self.database, run_id)
+        assert run
+        return str(run["state"])
+
+
+@asynccontextmanager
+async def node(folder: Path, limits: Mapping[str, int], slots: int = 100) -> AsyncIterator[Node]:
+    """Not dispatching yet; `limits` are the targets with their concurrency."""
+    settings = DatabaseSettings.model_validate({"url": f"sqlite:///{folder}/gateway.db"})
+    calls = Calls()
+    targets = {name: Recorded(name, Settings(kind="stub", concurrency=limit), calls) for name, limit in limits.items()}
+    snapshot = Snapshot(hash="", sources={}, triggers={}, targets=targets, windows={})
+    async with open_database(settings) as database:
+        await migrate(database)
+        lease = Lease(database, snapshot, timedelta(seconds=15))
+        await lease.acquire()
+        yield Node(database, Dispatcher(database, Current(snapshot), lease, slots), calls)
+
+
+@asynccontextmanager
+async def dispatching(one: Node) -> AsyncIterator[None]:
+    task = asyncio.create_task(one.dispatcher.run())
+    try:
+        yield
+    finally:
+        await one.dispatcher.drain(timedelta(0))
+        await task
+
+
+def hold_back(one: Node, monkeypatch: pytest.MonkeyPatch, held: Callable[..., Any]) -> asyncio.Event:
+    """The answers of this transaction are on their way until the event is set, though it is committed."""
+    answered, commit = asyncio.Event(), one.database.commit
+
+    async def late(transaction: Any, request: Any) -> Any:
+        result = await commit(transaction, request)
+        if transaction is held:
+            await answered.wait()
+        return result
+
+    monkeypatch.setattr(one.database, "commit", late)
+    return answered
+
+
+async def number_of_calls(one: Node) -> int:
+    return len(one.calls.begun)
+
+
+async def test_a_node_never_makes_more_calls_than_it_has_slots(tmp_path: Path) -> None:
+    """However many targets have something to do at the same moment."""
+    async with node(tmp_path, {"a": 4, "b": 4, "c": 4}, slots=5) as one:
+        for target in "abc":
+            await one.request(target, 4)
+        one.calls.lasting.set()
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 12, "calls")
+            assert one.calls.most_at_once == 5
+
+
+async def test_no_target_keeps_the_slots_of_a_node_from_the_others(tmp_path: Path) -> None:
+    async with node(tmp_path, {"a": 1, "b": 1}, slots=1) as one:
+        await one.request("a", 10)
+        await one.request("b", 1)
+        one.calls.lasting.set()
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 11, "calls")
+            assert "b" in [target for target, *_ in one.calls.begun[:3]]
+
+
+async def test_a_late_end_of_an_attempt_does_not_disturb_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run was lost, and is begun again on the same node while its first attempt still waits for the database."""
+    async with node(tmp_path, {"a": 2}) as one:
+        [run_id] = await one.request("a")
+        claimed: list[ClaimedRun] = []
+        settled = asyncio.Event()
+        commit = one.database.commit
+
+        async def late(transaction: Any, request: Any) -> Any:
+            if transaction is settle_attempts and request.run.attempt == 1 and not isinstance(request.outcome, Lost):
+                claimed.append(request.run)
+                await settled.wait()
+            return await commit(transaction, request)
+
+        monkeypatch.setattr(one.database, "commit", late)
+        one.calls.lasting.set()
+        async with dispatching(one):
+            await until(lambda: _length(claimed), 1, "attempts that have ended")
+            one.calls.lasting.clear()
+            lost = Attempted(run=claimed[0], outcome=Lost(), node=None, finished_at=one.database.now())
+            await commit(settle_attempts, lost)
+            one.dispatcher.wake(["a"])
+            await until(lambda: number_of_calls(one), 2, "calls")
+            settled.set()
+            await asyncio.sleep(0.1)
+            one.dispatcher.wake(["a"])
+            await asyncio.sleep(0.1)
+            assert one.calls.begun == [("a", run_id, 1), ("a", run_id, 2)]
+
+
+async def _length(things: Sequence[Any]) -> int:
+    return len(things)
+
+
+async def test_a_claim_under_way_at_the_shutdown_is_broken_off_like_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not left to be lost: then `on_lost: fail` would let a restart fail the run."""
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        answered = hold_back(one, monkeypatch, claim)
+        async with dispatching(one):
+            await until(lambda: one.state(run_id), "running", "state")
+            asyncio.get_running_loop().call_later(0.1, answered.set)
+        assert await one.state(run_id) == "retrying"
+
+
+async def test_a_shutdown_does_not_wait_for_a_claim_that_never_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.runtime.dispatcher.LAST_CLAIM", 0.1)
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        hold_back(one, monkeypatch, claim)
+        dispatching_task = asyncio.create_task(one.dispatcher.run())
+        await until(lambda: one.state(run_id), "running", "state")
+        await asyncio.wait_for(one.dispatcher.drain(timedelta(0)), 1)
+        dispatching_task.cancel()
+        with suppress(asyncio.CancelledError):
+            await dispatching_task
