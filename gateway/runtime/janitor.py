@@ -14,7 +14,6 @@ from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.snapshot import Current
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
-from gateway.store.faults import Fault, classify
 from gateway.store.leases import cancelled_runs, lost_runs
 from gateway.store.prune import BATCH, Cutoff, prune
 from gateway.store.settle import Attempted, settle_attempts
@@ -53,10 +52,10 @@ class Janitor:
                 if loop.time() >= pruned + PRUNE_EVERY:
                     pruned = loop.time()
                     await self.prune()
-            except Exception as error:
-                if not isinstance(error, Unavailable) and classify(error) is Fault.REQUEST:
-                    raise
-                log.warning("janitor.waiting", error=str(error).splitlines()[0:1])
+            except Unavailable as error:
+                log.warning("janitor.waiting", reason=error.detail)
+            except Exception:
+                log.exception("janitor.failed")  # one row that cannot be tidied up must not end the calls of all others
             await asyncio.sleep(LOOK_EVERY)
 
     async def recover(self) -> None:
