@@ -91,14 +91,16 @@ async def _serve(loaded: Loaded, database: Database, snapshot: Snapshot) -> None
     )
     await lease.acquire()
     gc.freeze()  # what is loaded by now stays; the collector need not look at it again
-    async with _loops(lease.keep(), janitor.run(), listen(database, dispatcher.wake, dispatcher.cancel)):
+    async with (
+        serving(edge) as address,  # first: nothing is begun where the address is taken
+        _loops(lease.keep(), janitor.run(), listen(database, dispatcher.wake, dispatcher.cancel)),
+    ):
         dispatching = asyncio.create_task(dispatcher.run(), name="dispatcher")
-        async with serving(edge) as address:
-            log.info("gateway.ready", address=address, node=lease.node.name, config=loaded.hash[:12])
-            await _until_stopped(dispatching)
-            health.stopping = True
-            log.info("gateway.stopping", running=dispatcher.running, grace=str(server.shutdown_grace))
-            await dispatcher.drain(server.shutdown_grace)
+        log.info("gateway.ready", address=address, node=lease.node.name, config=loaded.hash[:12])
+        await _until_stopped(dispatching)
+        health.stopping = True
+        log.info("gateway.stopping", running=dispatcher.running, grace=str(server.shutdown_grace))
+        await dispatcher.drain(server.shutdown_grace)
     await lease.give_back()
     log.info("gateway.stopped")
 
