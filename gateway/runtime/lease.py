@@ -19,7 +19,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.database import Database
-from gateway.store.faults import Fault, classify
+from gateway.store.faults import Fault, classify, told
 from gateway.store.leases import Node, register, renew, retire
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class Lease:
             except Exception as error:
                 if classify(error) is Fault.REQUEST and not isinstance(error, Unavailable):
                     raise
-                log.warning("lease.not_renewed", node=self.node.name, error=str(error).splitlines()[0:1])
+                log.warning("lease.not_renewed", node=self.node.name, error=told(error))
             if not self.is_valid:
                 self._lose()
 

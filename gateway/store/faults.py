@@ -39,9 +39,14 @@ def classify(error: Exception) -> Fault:
     return Fault.AWAY if type(error.orig).__name__ in _SQLITE_AWAY else Fault.REQUEST
 
 
+def told(error: Exception) -> str:
+    """An error in a line for the log; many of them say nothing but their name."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+
+
 def to_caller(error: Exception) -> Exception:
     """What whoever asked is told: that the store is unavailable, unless the request itself is to blame."""
     if classify(error) is Fault.REQUEST:
         return error
-    log.error("store.unavailable", error=f"{type(error).__name__}: {error}"[:200])
+    log.error("store.unavailable", error=told(error))
     return Unavailable("the database cannot be used now", retry_after=2)

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
-from gateway.store.faults import Fault, classify
+from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, probes
 from gateway.web.access import CALLER, Access
 from gateway.web.api import events, runs, status, targets
@@ -76,7 +76,7 @@ def _answered(handler: Handler) -> Handler:
             return problem(rejection)
         except Exception as error:
             if classify(error) is not Fault.REQUEST:
-                log.warning("http.store_unavailable", path=request.path, error=str(error).splitlines()[0:1])
+                log.warning("http.store_unavailable", path=request.path, error=told(error))
                 return problem(Unavailable("the database cannot be read now", retry_after=2))
             log.exception("http.failed", method=request.method, path=request.path)
             return failure()
