@@ -41,8 +41,8 @@ MUTATIONS = {
     ),
     "claims-without-the-lock-of-the-target": Mutation(
         "gateway.store.claim",
-        "locked = select(targets).where(targets.c.name == wanted.target).with_for_update()",
-        "locked = select(targets).where(targets.c.name == wanted.target)",
+        'targets.c.name == bindparam("of_target")).with_for_update()',
+        'targets.c.name == bindparam("of_target"))',
     ),
     "claims-while-the-breaker-is-open": Mutation(
         "gateway.store.claim",
