@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
 
+from gateway.core.run import CLAIMABLE, UNFINISHED, State
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -142,11 +144,11 @@ runs = Table(
 )
 # literals, not parameters: only so do both planners see that a partial index fits
 is_claimable = runs.c.claimable.is_(True)
-is_running = runs.c.state == literal_column("'running'")
-is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in ("queued", "running", "retrying")])
+is_running = runs.c.state == literal_column(f"'{State.RUNNING}'")
+is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in UNFINISHED])
 is_behind = runs.c.behind.is_not(None)
 waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
-    [literal_column(f"'{state}'") for state in ("queued", "retrying")]
+    [literal_column(f"'{state}'") for state in State if state in CLAIMABLE]
 )
 
 
