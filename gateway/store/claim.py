@@ -105,8 +105,8 @@ def _taking() -> Any:
 _TAKE = _taking()
 _LOCK_TARGET = select(targets).where(targets.c.name == bindparam("of_target")).with_for_update()
 _IN_PROGRESS = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == bindparam("of_target"))
-_LASTING = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
-_LEASE = select(nodes.c.id).where(nodes.c.id == bindparam("by_node"), _LASTING)
+HOLDS_LEASE = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
+_LEASE = select(nodes.c.id).where(nodes.c.id == bindparam("by_node"), HOLDS_LEASE)
 
 
 def claim(work: Work, claims: Sequence[Claim]) -> list[list[ClaimedRun]]:

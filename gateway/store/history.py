@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Select, Table, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.run import CLAIMABLE, State
+from gateway.store.claim import HOLDS_LEASE
 from gateway.store.database import Database
 from gateway.store.details import object_of
-from gateway.store.schema import attempts, events, is_running, run_events, runs, targets
+from gateway.store.schema import attempts, events, is_running, nodes, run_events, runs, targets
 
 Fragment = orjson.Fragment
 """JSON text that goes out as it was stored."""
@@ -209,14 +210,17 @@ async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime) 
     pending = [row for row in rows if State(row.state) in CLAIMABLE]
     if not pending:
         return {}
-    known = await connection.execute(select(targets).where(targets.c.name.in_({row.target for row in pending})))
+    served = await connection.scalars(select(nodes.c.targets).where(HOLDS_LEASE))
+    names = {name for of_node in served for name in orjson.loads(of_node)}
+    wanted = names.intersection(row.target for row in pending)
+    known = await connection.execute(select(targets).where(targets.c.name.in_(wanted)))
     states = {target.name: target for target in known}
     return {row.id: _waiting_for(row, states.get(row.target), now) for row in pending}
 
 
 def _waiting_for(run: Any, target: Any, now: datetime) -> str:
     if target is None:
-        return f"a node that knows the target {run.target}"
+        return f"a node that carries out runs of the target {run.target}"
     if run.behind is not None:
         return f"run {run.behind} of the same key to end its attempt"
     if target.paused and (target.paused_until is None or now < target.paused_until):

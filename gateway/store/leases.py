@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
-from gateway.store.claim import ClaimedRun
+from gateway.store.claim import HOLDS_LEASE, ClaimedRun
 from gateway.store.clock import database_now, from_now
 from gateway.store.database import Database
 from gateway.store.lanes import lock_targets
@@ -127,9 +127,7 @@ async def cancelled_runs(database: Database, node_id: str) -> list[str]:
 async def list_nodes(database: Database) -> list[dict[str, Any]]:
     """All nodes with a lease, and until when it lasts."""
     async with database.read() as connection:
-        rows = await connection.execute(
-            select(nodes).where(or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now()))
-        )
+        rows = await connection.execute(select(nodes).where(HOLDS_LEASE))
         return [
             {
                 **{name: getattr(row, name) for name in ("id", "name", "version", "config_hash", "started_at")},

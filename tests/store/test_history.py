@@ -1,5 +1,7 @@
 """What can be looked at."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -17,6 +19,7 @@ from gateway.store.history import (
     list_targets,
 )
 from gateway.store.lanes import LaneLimit
+from gateway.store.leases import register, retire
 from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, request
 
 
@@ -136,13 +139,21 @@ async def test_a_waiting_run_says_what_it_waits_for(scene: Scene) -> None:
     later = (await scene.ask(None, due_at=scene.now + HOUR)).run_id
     assert await waiting_for(scene, later) == "its due time"
     unknown = (await scene.ask(None, target="elsewhere")).run_id
-    assert await waiting_for(scene, unknown) == "a node that knows the target elsewhere"
+    assert await waiting_for(scene, unknown) == "a node that carries out runs of the target elsewhere"
     scene.limits[TARGET] = LaneLimit(1, ordered=False)
     await scene.ask(None, lane="ams")
     second = (await scene.ask(None, lane="ams")).run_id
     assert await waiting_for(scene, second) == "other runs of 'ams'"
     await scene.database.commit(pause_targets, Pause(target=TARGET, by="me", reason="upgrade"))
     assert await waiting_for(scene, second) == "the target to be resumed: upgrade"
+
+
+async def test_a_run_whose_target_no_node_serves_any_more_says_so(scene: Scene) -> None:
+    """The target is gone from the configuration, or no node has one of its labels; its row in the store remains."""
+    run_id = (await scene.ask()).run_id
+    await retire(scene.database, scene.node.id)
+    await register(scene.database, replace(scene.node, id=new_id(), targets=("another",)), HOUR)
+    assert await waiting_for(scene, run_id) == f"a node that carries out runs of the target {TARGET}"
 
 
 async def test_targets_with_what_runs_and_waits(scene: Scene) -> None:
