@@ -38,7 +38,7 @@ class Reply(BaseModel):
 
 
 def _refuse_own_paths(path: str) -> str:
-    if path.startswith(_OWN_PATHS):
+    if f"{path}/".startswith(tuple(f"{own}/" for own in _OWN_PATHS)):
         raise ValueError(f"{path} belongs to the gateway itself, as all below {', '.join(_OWN_PATHS)}")
     return path
 

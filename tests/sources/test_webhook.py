@@ -230,7 +230,7 @@ def test_the_bucket_never_holds_more_than_the_rate() -> None:
         webhook.admit("POST", "", 3600)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/runs", "/healthz", "/metrics", "hooks", "/", "/a b", "/é"])
+@pytest.mark.parametrize("path", ["/api", "/api/v1/runs", "/healthz", "/metrics", "hooks", "/", "/a b", "/é"])
 def test_a_path_of_the_gateway_itself_or_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate({"kind": "webhook", "path": path, "verify": {"scheme": "none"}})
@@ -239,6 +239,7 @@ def test_a_path_of_the_gateway_itself_or_no_path_is_refused(path: str) -> None:
 def test_the_path_is_the_name_unless_stated() -> None:
     assert source("door-1").path == "/hooks/door-1"
     assert source(path="/hooks/in/door").path == "/hooks/in/door"
+    assert source(path="/apiary").path == "/apiary"
 
 
 BROKEN_SETTINGS: list[dict[str, Any]] = [
