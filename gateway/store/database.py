@@ -28,6 +28,7 @@ from gateway.store.transactor import LoopTransactor, T, ThreadTransactor, Transa
 from gateway.store.writer import A, R, Transaction, Writer
 
 CHANNEL = "gateway"
+MAX_ANNOUNCED = 8000  # bytes
 PATIENCE = 5.0  # seconds in which a database server may restart; a full or broken disk does not mend itself in them
 _NONE = 0.0
 COMMAND_TIMEOUT = 10
@@ -155,8 +156,11 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 
 def notify(connection: Connection, payload: str) -> None:
-    """Announces something to the other nodes once this transaction commits; one node alone needs no telling."""
-    if connection.dialect.name == "postgresql":
+    """Announces something to the other nodes once this transaction commits; one node alone needs no telling.
+
+    PostgreSQL refuses what is too long: that the other nodes find by looking.
+    """
+    if connection.dialect.name == "postgresql" and len(payload) < MAX_ANNOUNCED:
         connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
 
 

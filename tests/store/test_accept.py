@@ -134,6 +134,13 @@ async def test_keys_are_looked_up_in_as_many_statements_as_they_need(
     assert [one.duplicate for one in await scene.accept_all(*items)] == [True] + 4 * [False]
 
 
+async def test_one_event_may_request_any_number_of_targets(scene: Scene) -> None:
+    """More than PostgreSQL announces at once."""
+    targets = [f"{'a-target-with-a-long-name-':a<90}{number:03}" for number in range(200)]
+    decided = await scene.accept(*(request(target=target) for target in targets))
+    assert [one.decision for one in decided.decisions] == 200 * [Verb.ENQUEUED]
+
+
 async def test_d01_concurrent_requests_for_many_keys_lose_nothing(scene: Scene) -> None:
     accepted = await asyncio.gather(*(scene.accept(request(str(n % 7))) for n in range(300)))
 
