@@ -28,6 +28,7 @@ MAX_BATCH = 500
 MAX_WAITING = 5000
 MAX_CONFLICTS = 10
 AGAIN_AFTER = 0.2
+CONFLICT_PAUSE = 0.005  # longer each time, so that one of those that meet gets through
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Writer:
             _succeed(batch, results)
 
     async def _persist(self, batch: list[_Waiting]) -> dict[int, Any]:
-        """Repeats conflicts at once, and for its patience whatever a returning database may still take."""
+        """Repeats conflicts soon, and for its patience whatever a returning database may still take."""
         give_up = asyncio.get_running_loop().time() + self._patience
         conflicts = 0
         fate = _Fate()
@@ -133,7 +134,7 @@ class Writer:
                 gone = fault is Fault.AWAY and asyncio.get_running_loop().time() >= give_up
                 if fault is Fault.REQUEST or gone or conflicts > MAX_CONFLICTS:
                     raise
-                await asyncio.sleep(AGAIN_AFTER if fault is Fault.AWAY else 0)
+                await asyncio.sleep(AGAIN_AFTER if fault is Fault.AWAY else CONFLICT_PAUSE * conflicts)
 
     async def _try(self, batch: list[_Waiting], fate: _Fate) -> dict[int, Any]:
         """The results of a batch, by the ids of those that wait."""
