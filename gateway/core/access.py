@@ -25,6 +25,6 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=100)
     token: Annotated[SecretStr, AfterValidator(_refuse_empty)]
     role: Role

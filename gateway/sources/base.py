@@ -13,7 +13,9 @@ class Dedup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: Duration = Field(timedelta(days=7), description="From acceptance, whatever became of the event.")
-    scope: str | None = Field(None, description="Where two sources shall share one; default: the source's name.")
+    scope: str | None = Field(
+        None, max_length=100, description="Where two sources shall share one; default: the source's name."
+    )
 
 
 class Settings(BaseModel):

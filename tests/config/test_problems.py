@@ -49,6 +49,9 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
             "1:28: server.trusted_proxies.0: value is not a valid IPv4 or IPv6 network",
         ]),
         ("server: {public_url: gateway}", ["1:22: server.public_url: should match pattern '^https?://'"]),
+        (f"access: {{tokens: [{{name: {101 * 'a'}, token: t0ken, role: viewer}}]}}", [
+            "1:26: access.tokens.0.name: should have at most 100 characters",
+        ]),
         # YAML 1.2
         ("database: {pgbouncer: no}", ["1:23: database.pgbouncer: should be true or false"]),
         ("database: {pgbouncer: On}", ["1:23: database.pgbouncer: should be true or false"]),
