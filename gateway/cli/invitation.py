@@ -1,6 +1,8 @@
 """What to try first with a gateway that has just been started."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from gateway.cli.failure import Failure
@@ -27,4 +29,5 @@ def invitation(loaded: Loaded, config_file: Path) -> list[str]:
 
 def _send(source: str, config_file: Path) -> str:
     where = [] if config_file == Path("config.yaml") else ["-c", str(config_file)]
-    return shlex.join(["gateway", "send", source, *where])
+    program = "gateway" if shutil.which("gateway") else sys.argv[0]  # in an environment that is not activated
+    return shlex.join([program, "send", source, *where])

@@ -11,8 +11,8 @@ import orjson
 import structlog
 
 from gateway.core.duration import format_duration
-from gateway.core.errors import TemplateError
-from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
+from gateway.core.errors import TemplateError, Unavailable
+from gateway.core.outcome import BrokenOff, Outcome, PermanentFailure, RetryableFailure
 from gateway.core.template import clock
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
@@ -65,6 +65,8 @@ class Attempt:
             if self._stopped is None:
                 raise
             return self._stopped
+        except Unavailable:
+            return BrokenOff(reason="the database could not be asked for its events")
         except Exception:
             log.exception("attempt.crashed", run_id=self.run_id, target=self.run.target)
             return RetryableFailure(reason="an error in the gateway itself; its log has the details")

@@ -9,6 +9,20 @@ from gateway.cli.invitation import invitation
 from gateway.config import load
 
 
+@pytest.fixture(autouse=True)
+def _started_as_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["gateway"])
+
+
+def test_in_an_environment_that_is_not_activated_the_line_can_be_copied(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/gateway", "serve"])
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert invitation(load(config, {}), Path("config.yaml"))[0] == ".venv/bin/gateway send netbox"
+
+
 def test_the_first_source_with_a_sample_is_invited(config: Path) -> None:
     send, curl = invitation(load(config, {}), Path("config.yaml"))
 
