@@ -59,7 +59,8 @@ def names(section: str) -> tuple[str, ...]:
     if section not in SECTIONS:
         return ()
     folder = files("gateway") / "presets" / section
-    return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")))
+    known = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    return tuple(sorted(name.removesuffix(".yaml") for name in known if name.endswith(".yaml")))
 
 
 def written(section: str, name: str) -> str:

@@ -217,6 +217,6 @@ class Dispatcher:
         if state is None:
             log.warning("attempt.fenced", **fields)
         elif state == "succeeded":
-            log.debug("run.succeeded", **fields)
+            log.info("run.succeeded", **fields)
         else:
             log.info("run.not_succeeded", state=state, **fields)

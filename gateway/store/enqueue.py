@@ -162,8 +162,17 @@ class Enqueuing:
         run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
         self._links |= links
         self._merged.add(run["id"])
+        self._hold_longer(request, run)
         self._touch_lane(run)
         return _decision(request, Verb.MERGED, run["id"], _held_by(request, run))
+
+    def _hold_longer(self, request: Request, run: dict[str, Any]) -> None:
+        """A duration counts from the acceptance of the run, whichever of its requests asked for it."""
+        if isinstance(request.until, timedelta):
+            hold = self._holds[_key(request)]
+            until = run["created_at"] + request.until
+            if hold.held_until is None or hold.held_until < until:
+                hold.held_until, hold.changed = until, True
 
     def _touch_lane(self, run: dict[str, Any]) -> None:
         if run["lane"] is not None:

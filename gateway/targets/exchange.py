@@ -67,12 +67,14 @@ async def exchange(session: ClientSession, call: HttpCall, attempt: Attempt) -> 
 
 
 def describe(error: Exception) -> str:
-    """What went wrong, without the address: that could hold secrets."""
+    """What went wrong, without the URL: that could hold secrets."""
     match error:
         case ConnectionTimeoutError():
             text = "no connection in time"
         case ClientResponseError():
             text = f"no valid HTTP: {error.message}"
+        case ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            text = "connection refused"
         case _:
             text = str(error) or type(error).__name__
     return printable(" ".join(text.split())[:300])

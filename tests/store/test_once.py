@@ -218,6 +218,16 @@ async def test_a_key_lasts_as_long_as_its_hold_and_no_longer(scene: Scene) -> No
     assert (await scene.ask(until=HOUR)).decision is Verb.ENQUEUED
 
 
+async def test_a_duration_holds_the_key_of_a_run_that_another_request_made(scene: Scene) -> None:
+    first = await scene.ask()
+    assert (await scene.ask(until=HOUR)).decision is Verb.MERGED
+    await scene.succeed(await scene.claim_one())
+
+    again = await scene.ask(until=HOUR)
+
+    assert (again.decision, again.run_id) == (Verb.DUPLICATE, first.run_id)
+
+
 async def test_requests_of_different_triggers_meet_in_a_key(scene: Scene) -> None:
     one = await scene.ask(trigger="one")
     other = await scene.ask(trigger="other")
