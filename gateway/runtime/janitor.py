@@ -8,7 +8,6 @@ import structlog
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import Lost
-from gateway.core.retry import Retry
 from gateway.runtime.chain import announcement
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.snapshot import Current
@@ -63,15 +62,18 @@ class Janitor:
         await asyncio.gather(*[self._recover(run) for run in await lost_runs(self._database)])
 
     async def _recover(self, run: ClaimedRun) -> None:
+        """Only a node that knows the target knows whether what was lost may be repeated (`on_lost`)."""
         snapshot = self._current.snapshot
         target = snapshot.targets.get(run.target)
+        if target is None:
+            return
         attempted = Attempted(
             run=run,
             outcome=Lost(),
             node=run.node_id,
             finished_at=self._database.now(),
-            retry=target.settings.retry if target else Retry(),
-            repeat_lost=target is None or target.settings.on_lost == "repeat",
+            retry=target.settings.retry,
+            repeat_lost=target.settings.on_lost == "repeat",
             limits=snapshot.limits,
             announce=announcement(snapshot, ""),
         )

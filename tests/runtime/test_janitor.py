@@ -1,0 +1,73 @@
+"""The janitor on a real database: what it does about runs that a dead node has left behind."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.core.ids import new_id
+from gateway.core.plan import Plan
+from gateway.core.request import Request
+from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.janitor import Janitor, Keep
+from gateway.runtime.lease import Lease
+from gateway.runtime.snapshot import Current, Snapshot
+from gateway.store.accept import Acceptance, accept
+from gateway.store.claim import Claim, claim
+from gateway.store.database import open_database
+from gateway.store.history import find_run
+from gateway.store.migrate import migrate
+from gateway.store.settings import DatabaseSettings
+from gateway.targets.base import Settings
+from tests.runtime.test_dispatcher import Calls, Recorded
+from tests.store.scene import event
+
+KEEP = Keep(events=timedelta(days=7), runs=timedelta(days=30))
+
+
+async def leave_a_run_behind(folder: Path) -> str:
+    """A run that was claimed by a node which then was no more."""
+    async with open_database(settings(folder)) as database:
+        await migrate(database)
+        lease = Lease(database, snapshot({"sync": Settings(kind="stub")}), timedelta(seconds=15))
+        await lease.acquire()
+        request = Request(target="sync", payload=b"{}")
+        await database.commit(accept, (Acceptance(event(id=new_id()), Plan((request,))),))
+        await database.commit(claim, Claim(node_id=lease.node.id, target="sync", limit=1, slots=1))
+        return request.run_id
+
+
+async def state_after_a_start(folder: Path, targets: Mapping[str, Settings], run_id: str) -> str:
+    """What becomes of it where a node starts that knows these targets."""
+    async with open_database(settings(folder)) as database:
+        current = Current(snapshot(targets))
+        lease = Lease(database, current.snapshot, timedelta(seconds=15))
+        await lease.acquire()
+        await Janitor(database, current, Dispatcher(database, current, lease, 1), KEEP).recover()
+        run = await find_run(database, run_id)
+        assert run
+        return str(run["state"])
+
+
+@pytest.mark.parametrize(("on_lost", "expected"), [("repeat", "retrying"), ("fail", "failed")])
+async def test_a_lost_run_is_recovered_as_its_target_says(tmp_path: Path, on_lost: str, expected: str) -> None:
+    run_id = await leave_a_run_behind(tmp_path)
+    known = Settings.model_validate({"kind": "stub", "on_lost": on_lost})
+
+    assert await state_after_a_start(tmp_path, {"sync": known}, run_id) == expected
+
+
+async def test_a_node_that_does_not_know_the_target_leaves_its_runs_to_those_that_do(tmp_path: Path) -> None:
+    run_id = await leave_a_run_behind(tmp_path)
+
+    assert await state_after_a_start(tmp_path, {}, run_id) == "running"
+
+
+def settings(folder: Path) -> DatabaseSettings:
+    return DatabaseSettings.model_validate({"url": f"sqlite:///{folder}/gateway.db"})
+
+
+def snapshot(targets: Mapping[str, Settings]) -> Snapshot:
+    recorded = {name: Recorded(name, section, Calls()) for name, section in targets.items()}
+    return Snapshot(hash="", sources={}, triggers={}, targets=recorded, windows={})
