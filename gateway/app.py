@@ -33,7 +33,17 @@ CANNOT_START = 2
 
 def run(loaded: Loaded) -> int:
     """Serves until SIGTERM or SIGINT; the exit code, which is 2 where the gateway cannot start."""
-    return asyncio.run(_run(loaded))
+    with asyncio.Runner(loop_factory=_event_loop) as runner:
+        return runner.run(_run(loaded))
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Uvloop's where that extra is installed: the same, in less time."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return asyncio.new_event_loop()
+    return new_event_loop()
 
 
 async def _run(loaded: Loaded) -> int:

@@ -29,5 +29,11 @@ def invitation(loaded: Loaded, config_file: Path) -> list[str]:
 
 def _send(source: str, config_file: Path) -> str:
     where = [] if config_file == Path("config.yaml") else ["-c", str(config_file)]
-    program = "gateway" if shutil.which("gateway") else sys.argv[0]  # in an environment that is not activated
-    return shlex.join([program, "send", source, *where])
+    return shlex.join([*_program(), "send", source, *where])
+
+
+def _program() -> list[str]:
+    """This program, as it can be called again where its environment is not activated."""
+    if shutil.which("gateway"):
+        return ["gateway"]
+    return ["python", "-m", "gateway"] if Path(sys.argv[0]).name == "__main__.py" else [sys.argv[0]]

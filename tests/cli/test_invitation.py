@@ -14,13 +14,17 @@ def _started_as_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["gateway"])
 
 
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [(".venv/bin/gateway", ".venv/bin/gateway"), ("/opt/gateway/__main__.py", "python -m gateway")],
+)
 def test_in_an_environment_that_is_not_activated_the_line_can_be_copied(
-    config: Path, monkeypatch: pytest.MonkeyPatch
+    config: Path, monkeypatch: pytest.MonkeyPatch, program: str, expected: str
 ) -> None:
-    monkeypatch.setattr("sys.argv", [".venv/bin/gateway", "serve"])
+    monkeypatch.setattr("sys.argv", [program, "serve"])
     monkeypatch.setenv("PATH", "/nowhere")
 
-    assert invitation(load(config, {}), Path("config.yaml"))[0] == ".venv/bin/gateway send netbox"
+    assert invitation(load(config, {}), Path("config.yaml"))[0] == f"{expected} send netbox"
 
 
 def test_the_first_source_with_a_sample_is_invited(config: Path) -> None:
