@@ -38,14 +38,14 @@ def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State
 def _lock(work: Work, run_ids: Sequence[str]) -> None:
     """Locks everything these runs touch, in order, before they are looked at one by one."""
     place = select(runs.c.target, runs.c.key, runs.c.lane).where(runs.c.id.in_(run_ids))
-    places = (work.connection.execute(place)).all()
+    places = work.connection.execute(place).all()
     lock_targets(work.connection, (row.target for row in places if row.lane is not None))
     Releasing.lock(work, run_ids, [(row.target, row.key) for row in places if row.key is not None])
 
 
 def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
     connection = work.connection
-    key = (connection.execute(select(runs.c.target, runs.c.key).where(runs.c.id == wanted.run_id))).one_or_none()
+    key = connection.execute(select(runs.c.target, runs.c.key).where(runs.c.id == wanted.run_id)).one_or_none()
     if key is None:
         return NotFound(f"there is no run {wanted.run_id}")
     releasing = Releasing.lock(work, [wanted.run_id], [] if key[1] is None else [key])

@@ -22,6 +22,16 @@ def where(condition: str) -> dict[str, Any]:
 
 
 def upgrade() -> None:
+    _create_attempts()
+    _create_events()
+    _create_keys()
+    _create_nodes()
+    _create_run_events()
+    _create_runs()
+    _create_targets()
+
+
+def _create_attempts() -> None:
     op.create_table(
         "attempts",
         sa.Column("run_id", Id, nullable=False),
@@ -36,6 +46,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "number"),
         sqlite_with_rowid=False,
     )
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("id", Id, nullable=False),
@@ -58,6 +71,9 @@ def upgrade() -> None:
     op.create_index(
         "delivery_key", "events", ["delivery_id", "delivery_scope"], unique=True, **where("delivery_id IS NOT NULL")
     )
+
+
+def _create_keys() -> None:
     op.create_table(
         "keys",
         sa.Column("key", sa.Text(), nullable=False),
@@ -67,6 +83,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", "target"),
         sqlite_with_rowid=False,
     )
+
+
+def _create_nodes() -> None:
     op.create_table(
         "nodes",
         sa.Column("id", Id, nullable=False),
@@ -79,6 +98,9 @@ def upgrade() -> None:
         sa.Column("lease_until", Microseconds),
         sa.PrimaryKeyConstraint("id"),
     )
+
+
+def _create_run_events() -> None:
     op.create_table(
         "run_events",
         sa.Column("run_id", Id, nullable=False),
@@ -87,6 +109,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_run_events_event_id", "run_events", ["event_id"])
+
+
+def _create_runs() -> None:
     op.create_table(
         "runs",
         sa.Column("id", Id, nullable=False),
@@ -141,6 +166,9 @@ def upgrade() -> None:
     op.create_index(
         "runs_unfinished_event", "runs", ["event_id"], **where("state IN ('queued', 'running', 'retrying')")
     )
+
+
+def _create_targets() -> None:
     op.create_table(
         "targets",
         sa.Column("name", sa.String(length=100), nullable=False),
