@@ -4,7 +4,7 @@
 in memory, and then writes what came of it, a statement per kind of row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select, update
 from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
-from gateway.store.bulk import insert_rows, select_pairs, select_rows
+from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
 from gateway.store.schema import keys, run_events, runs
 from gateway.store.takeover import take_over
@@ -102,7 +102,7 @@ class Enqueuing:
     def enqueue(self, request: Request, cargo: Cargo) -> Decision:
         """What becomes of a request, by the table; `lock` must have seen it."""
         holder = self._runs.get(self.holder_of(request) or "")
-        held = _held(holder) if holder else None
+        held = as_held(holder) if holder else None
         match decide(held, request.until, self.work.now, cargo.size, len(cargo.event_ids)), holder:
             case Verdict.MERGE, dict():
                 return self._merge(request, cargo, holder)
@@ -187,8 +187,9 @@ class Enqueuing:
             self._runs[newer]["events"] += taken - self._runs[older]["events"]
         insert_rows(self.work.connection, runs, self._new)
         new = {run["id"] for run in self._new}
-        self._update(_MERGED, self._merged - new)
-        self._update(_SUPERSEDED, self._superseded.keys() - new)
+        update_runs(self.work.connection, _MERGED, {run_id: self._runs[run_id] for run_id in self._merged - new})
+        superseded = {run_id: self._runs[run_id] for run_id in self._superseded.keys() - new}
+        update_runs(self.work.connection, _SUPERSEDED, superseded)
         self._write_holds()
         reseat(self.work.connection, self._lanes, self.limits, self.work.now)
 
@@ -198,19 +199,8 @@ class Enqueuing:
         taken = [{"of_target": key[0], "of_key": key[1], **hold.values} for key, hold in changed if not hold.is_new]
         same = (keys.c.target == bindparam("of_target")) & (keys.c.key == bindparam("of_key"))
         insert_rows(self.work.connection, keys, fresh)
-        self._execute(update(keys).where(same), taken)
-
-    def _update(self, columns: Sequence[str], run_ids: Iterable[str]) -> None:
-        values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
-        changes = [
-            {"run": run_id, **{f"new_{column}": self._runs[run_id][column] for column in columns}}
-            for run_id in sorted(run_ids)
-        ]
-        self._execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
-
-    def _execute(self, statement: Any, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            self.work.connection.execute(statement, rows)
+        if taken:
+            self.work.connection.execute(update(keys).where(same), taken)
 
 
 def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) -> dict[str, Any]:
@@ -263,7 +253,8 @@ def _merged_due(request: Request, run: dict[str, Any], now: datetime) -> datetim
     return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
 
 
-def _held(run: dict[str, Any]) -> Held:
+def as_held(run: dict[str, Any]) -> Held:
+    """A run as the table looks at it."""
     return Held(
         run_id=run["id"],
         state=State(run["state"]),

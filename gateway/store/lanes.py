@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from gateway.core.request import Priority
-from gateway.store.bulk import insert_rows
+from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.schema import is_behind, is_claimable, is_running, runs, targets, waits_in_lane
 
 Condition = ColumnElement[bool]
@@ -80,6 +80,4 @@ def _first_due(connection: Connection, in_lane: Condition, seats: int, now: date
 
 
 def _mark(connection: Connection, ids: set[str], *, claimable: bool) -> None:
-    if ids:
-        marked = update(runs).where(runs.c.id == bindparam("run")).values(claimable=claimable)
-        connection.execute(marked, [{"run": run} for run in sorted(ids)])
+    update_runs(connection, ("claimable",), {run_id: {"claimable": claimable} for run_id in ids})

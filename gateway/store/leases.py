@@ -74,7 +74,7 @@ def _renew(work: Work, renewals: Sequence[tuple[str, timedelta]]) -> list[bool]:
     renewed = []
     for node_id, lease in renewals:
         lasting = update(nodes).where(nodes.c.id == node_id, nodes.c.lease_until > database_now())
-        renewed.append((work.connection.execute(lasting.values(lease_until=from_now(lease)))).rowcount == 1)
+        renewed.append(work.connection.execute(lasting.values(lease_until=from_now(lease))).rowcount == 1)
     return renewed
 
 

@@ -65,4 +65,4 @@ def _prune_events(work: Work, cutoff: Cutoff) -> int:
 def _prune_keys(work: Work) -> int:
     over = delete(keys).where(keys.c.held_until < work.now)
     idle = ~exists(select(runs.c.id).where(is_unfinished, runs.c.id == keys.c.run_id))
-    return (work.connection.execute(over.where(idle))).rowcount
+    return work.connection.execute(over.where(idle)).rowcount

@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
-from gateway.core.once import Held
 from gateway.core.run import FINAL, Move, State, after
-from gateway.store.bulk import select_pairs, select_rows
-from gateway.store.enqueue import LOCK_KEYS, Key
+from gateway.store.bulk import select_pairs, select_rows, update_runs
+from gateway.store.enqueue import LOCK_KEYS, Key, as_held
 from gateway.store.lanes import Lane, LaneLimits, reseat
 from gateway.store.schema import keys, runs
 from gateway.store.takeover import take_over
@@ -79,7 +78,7 @@ class Releasing:
             if newer:
                 self._move_up(newer, run.behind)
             return move, None
-        if newer is None or not _has_room(newer, run):
+        if newer is None or not as_held(newer).has_room_for(run.events, run.size):
             return move, None
         self._hand_over(run, newer, retry_at)
         return Move.SUPERSEDE, newer["id"]
@@ -120,22 +119,5 @@ class Releasing:
             connection.execute(update(keys).where(held).values(run_id=run_id, held_until=None))
         for older, newer in self._takeovers:
             newer["events"] += take_over(connection, older, newer)
-        if self._moved:
-            values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in _MOVED}
-            changes = [
-                {"run": run_id, **{f"new_{column}": self._moved[run_id][column] for column in _MOVED}}
-                for run_id in sorted(self._moved)
-            ]
-            connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(values), changes)
+        update_runs(connection, _MOVED, self._moved)
         reseat(connection, self._lanes, limits, self.work.now)
-
-
-def _has_room(newer: dict[str, Any], older: Any) -> bool:
-    held = Held(
-        run_id=newer["id"],
-        state=State(newer["state"]),
-        created_at=newer["created_at"],
-        events=newer["events"],
-        size=newer["size"],
-    )
-    return held.has_room_for(older.events, older.size)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import or_, select, update
 
 from gateway.core import breaker
 from gateway.core.breaker import Breaker, BreakerState
@@ -20,12 +20,12 @@ from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
 from gateway.store.accept import Acceptance, accept
-from gateway.store.bulk import insert_rows
+from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.release import Releasing
-from gateway.store.schema import attempts, runs, targets
+from gateway.store.schema import attempts, targets
 from gateway.store.writer import Work
 
 
@@ -64,11 +64,6 @@ class Attempted:
 _WRITTEN = (
     *("state", "claimable", "due_at", "finished_at", "failures", "losses"),
     *("reason", "output", "superseded_by"),
-)
-_WRITE_RUN = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"))
-    .values({column: bindparam(f"new_{column}") for column in _WRITTEN})
 )
 
 
@@ -115,8 +110,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
 
 
 def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
-    if ended:
-        work.connection.execute(_WRITE_RUN, [_changes(one, work.now) for one in ended])
+    update_runs(work.connection, _WRITTEN, {one.run.id: _changes(one, work.now) for one in ended})
 
 
 def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
@@ -124,16 +118,15 @@ def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
     is_final = ended.state in FINAL
     output = settlement.output
     return {
-        "run": ended.run.id,
-        "new_state": ended.state,
-        "new_claimable": not is_final and ended.run.lane is None,
-        "new_due_at": ended.run.due_at if is_final else settlement.due_at,
-        "new_finished_at": now if is_final else None,
-        "new_failures": settlement.failures,
-        "new_losses": settlement.losses,
-        "new_reason": settlement.reason,
-        "new_output": None if output is None else orjson.dumps(output),
-        "new_superseded_by": ended.superseded_by,
+        "state": ended.state,
+        "claimable": not is_final and ended.run.lane is None,
+        "due_at": ended.run.due_at if is_final else settlement.due_at,
+        "finished_at": now if is_final else None,
+        "failures": settlement.failures,
+        "losses": settlement.losses,
+        "reason": settlement.reason,
+        "output": None if output is None else orjson.dumps(output),
+        "superseded_by": ended.superseded_by,
     }
 
 
