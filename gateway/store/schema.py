@@ -2,7 +2,8 @@
 
 `events` holds what happened and what was decided, `runs` what follows from it, `keys` is the enqueue-once table, and
 `run_events` lists the events a run merged beyond its first. `claimable` marks the runs that could start as soon as they
-are due, so that the index a claim reads holds nothing else.
+are due, so that the index a claim reads holds nothing else. `schedules` says how far each schedule has been considered
+and when to look at it next, `skips` which of its ticks made no run, and `leadership` whose task that is.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -141,12 +142,18 @@ runs = Table(
     Column("requested_by", Name),
     Column("retried_from", Id),
     Column("superseded_by", Id),
+    Column("scheduled_for", Timestamp),
+    Column("missed", Integer),
+    Column("expires_at", Timestamp),
+    Column("fresh_for", Span),
 )
 # literals, not parameters: only so do both planners see that a partial index fits
 is_claimable = runs.c.claimable.is_(True)
 is_running = runs.c.state == literal_column(f"'{State.RUNNING}'")
 is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in UNFINISHED])
 is_behind = runs.c.behind.is_not(None)
+has_succeeded = (runs.c.state == literal_column(f"'{State.SUCCEEDED}'")) & runs.c.key.is_not(None)
+may_expire = (runs.c.state == literal_column(f"'{State.QUEUED}'")) & runs.c.expires_at.is_not(None)
 waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
     [literal_column(f"'{state}'") for state in State if state in CLAIMABLE]
 )
@@ -162,6 +169,8 @@ _partial("runs_in_lane", waits_in_lane, runs.c.target, runs.c.lane, runs.c.prior
 _partial("runs_in_lane_by_age", waits_in_lane, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.id)
 _partial("runs_behind", is_behind, runs.c.behind)
 _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
+_partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
+_partial("runs_expiring", may_expire, runs.c.expires_at)
 
 keys = Table(
     "keys",
@@ -220,4 +229,58 @@ nodes = Table(
     Column("targets", LargeBinary, nullable=False),
     Column("started_at", Timestamp, nullable=False),
     Column("lease_until", Timestamp),  # empty on SQLite, where the owner of the file is the only node
+)
+
+leadership = Table(
+    "leadership",
+    metadata,
+    Column("name", Name, primary_key=True),  # there is one row
+    Column("epoch", Integer, nullable=False),
+    Column("node_id", Id, nullable=False),
+    Column("node", Name, nullable=False),
+    Column("lease_until", Timestamp, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("origin", String(4), nullable=False),
+    Column("definition", LargeBinary, nullable=False),  # the fields of the YAML, as JSON
+    Column("timing", String(64), nullable=False),  # a hash of those that say when it is due
+    Column("timezone", String(100), nullable=False),
+    Column("zone_rules", String(64), nullable=False),  # a hash of what the time zone meant when `next_at` was computed
+    Column("continuous", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),  # counts all changes but those that ticks make
+    Column("anchor", Timestamp, nullable=False),  # when it was created, or its timing changed
+    Column("cursor", Timestamp, nullable=False),  # the last instant considered
+    Column("next_at", Timestamp),  # when the leader looks at it again
+    Column("ticks", BigInteger, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),  # runs in a row, of a continuous one
+    Column("last_tick_at", Timestamp),
+    Column("last_run_id", Id),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("paused_until", Timestamp),
+    Column("paused_by", Name),
+    Column("pause_reason", Prose),
+    Column("created_at", Timestamp, nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+    Column("updated_by", Name),
+    Column("removed_at", Timestamp),
+)
+is_looked_at = schedules.c.next_at.is_not(None)
+is_continuous = schedules.c.continuous.is_(True)
+_partial("schedules_next", is_looked_at, schedules.c.next_at)
+_partial("schedules_continuous", is_continuous, schedules.c.last_run_id)
+
+skips = Table(
+    "skips",
+    metadata,
+    Column("schedule", Name, primary_key=True),
+    Column("from", Timestamp, primary_key=True),
+    Column("to", Timestamp, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("reason", Prose, nullable=False),
+    sqlite_with_rowid=False,
 )
