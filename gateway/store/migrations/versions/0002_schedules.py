@@ -34,7 +34,10 @@ def _extend_runs() -> None:
     op.add_column("runs", sa.Column("expires_at", Microseconds))
     op.add_column("runs", sa.Column("fresh_for", Microseconds))
     op.create_index(
-        "runs_succeeded", "runs", ["target", "key", "started_at"], **where("state = 'succeeded' AND key IS NOT NULL")
+        "runs_succeeded",
+        "runs",
+        ["target", "key", "started_at"],
+        **where("state = 'succeeded' AND \"key\" IS NOT NULL"),
     )
     op.create_index("runs_expiring", "runs", ["expires_at"], **where("state = 'queued' AND expires_at IS NOT NULL"))
 
