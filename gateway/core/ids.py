@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7 (RFC 9562), whose text sorts by the time it was made."""
 
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from uuid_utils import uuid7
@@ -9,6 +10,13 @@ from uuid_utils import uuid7
 def new_id() -> str:
     """A fresh id; ids of one process sort in the order they were made."""
     return str(uuid7())
+
+
+def derived_id(instant: datetime, *names: str) -> str:
+    """The id of what happens at an instant under these names: the same for everybody who works it out."""
+    digest = int.from_bytes(sha256("\0".join((instant.isoformat(), *names)).encode()).digest()[:10])
+    rest = (0x7 << 76) | ((digest >> 62 & 0xFFF) << 64) | (0b10 << 62) | (digest & (2**62 - 1))
+    return str(UUID(int=(int(instant.timestamp() * 1000) << 80) | rest))
 
 
 def earliest_id(instant: datetime) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.core import strict_json
 from gateway.core.errors import TemplateError
 from gateway.core.event import MAX_DEPTH, Event
 from gateway.core.request import Decision, Request, Verb
-from gateway.core.template import Template, clock
+from gateway.core.template import Template, Tree, clock
 from gateway.core.trigger import Trigger
 
 MAX_KEY = 500
@@ -80,37 +80,61 @@ def _items(trigger: Trigger, context: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) -> Decision | Request:
-    part = "when"
     try:
         if trigger.when is not None and not trigger.when.holds(context):
             return Decision(trigger=name, decision=Verb.FILTERED, reason=f"when: {trigger.when.source} is false")
-        part = "once.key"
-        key = _key(name, trigger, context)
-        part = "payload"
-        payload = trigger.payload.render(context)
-        body = strict_json.dump(payload)
-        part = "per_key.key"
-        lane = render_lane(lanes.get(trigger.target), context, payload)
-    except (TemplateError, TypeError) as error:
-        return Decision(trigger=name, decision=Verb.ERROR, reason=f"{part}: {error}")
+    except TemplateError as error:
+        return Decision(trigger=name, decision=Verb.ERROR, reason=f"when: {error}")
+    try:
+        rendered = render(trigger, None if trigger.once is None else name, context, lanes)
+    except TemplateError as error:
+        return Decision(trigger=name, decision=Verb.ERROR, reason=str(error))
     if trigger.mode == "shadow":
-        return Decision(trigger=name, decision=Verb.SHADOW, reason=_would(trigger, key))
+        return Decision(trigger=name, decision=Verb.SHADOW, reason=_would(trigger, rendered.key))
     return Request(
         target=trigger.target,
-        payload=body,
+        payload=rendered.payload,
         trigger=name,
-        key=key,
+        key=rendered.key,
         until=trigger.until,
         debounce=trigger.debounce,
         max_wait=trigger.max_wait,
-        lane=lane,
+        lane=rendered.lane,
     )
 
 
-def _key(name: str, trigger: Trigger, context: dict[str, Any]) -> str | None:
-    if trigger.once is None:
-        return None
-    return name if trigger.once.key is None else _name(trigger.once.key, context)
+class Requesting(Protocol):
+    """What asks for a target: a trigger, or a schedule."""
+
+    @property
+    def target(self) -> str | None: ...
+    @property
+    def payload(self) -> Tree: ...
+    @property
+    def key(self) -> Template | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Key, payload and lane of a request."""
+
+    key: str | None
+    payload: bytes
+    lane: str | None
+
+
+def render(what: Requesting, default_key: str | None, context: dict[str, Any], lanes: Lanes) -> Rendered:
+    """What is rendered at accept. Raises `TemplateError`, which begins with the part that failed."""
+    part = "once.key"
+    try:
+        key = default_key if what.key is None else _name(what.key, context)
+        part = "payload"
+        payload = what.payload.render(context)
+        body = strict_json.dump(payload)
+        part = "per_key.key"
+        return Rendered(key, body, render_lane(lanes.get(what.target or ""), context, payload))
+    except (TemplateError, TypeError) as error:
+        raise TemplateError(f"{part}: {error}") from error
 
 
 def render_lane(template: Template | None, context: dict[str, Any], payload: Any) -> str | None:

@@ -7,7 +7,7 @@ no braces. A `Tree` is a JSON-like value with templates for its texts. Undefined
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from jinja2 import nodes
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -99,6 +99,13 @@ class Template(_Source):
             self.names = compiling.undeclared(tree)
             self._render = _compile(tree)
 
+    @classmethod
+    def literal(cls, text: str) -> Self:
+        """A text that is no template, whatever stands in it."""
+        made = cls("")
+        made.source, made._render = text, lambda _: text
+        return made
+
     def render(self, context: Context) -> Any:
         """The rendered value. Raises `TemplateError`."""
         return self._render(context)
@@ -146,6 +153,13 @@ class Tree(_Source):
         templates = list(_templates(self._node))
         self.names = frozenset[str]().union(*(template.names for template in templates))
         self.constant = all(template.constant for template in templates)
+
+    @classmethod
+    def literal(cls, value: Any) -> Self:
+        """A value without templates, whatever stands in its texts."""
+        made = cls(None)
+        made.source = value
+        return made
 
     def render(self, context: Context) -> Any:
         """The value with all its templates rendered. Raises `TemplateError`."""

@@ -115,6 +115,10 @@ class Trigger(BaseModel):
     def until(self) -> Until | timedelta | None:
         return self.once.until if self.once else None
 
+    @property
+    def key(self) -> Template | None:
+        return self.once.key if self.once else None
+
     def listens_to(self, source: str) -> bool:
         return any(match.listens_to == source for match in self.on)
 

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, literal_column, or_, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.request import Priority
@@ -69,6 +80,18 @@ _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
 
 _NOW = bindparam("now", type_=Timestamp())
 _FREE = bindparam("free", type_=Integer())
+_recent = runs.alias("recent")
+has_expired = runs.c.expires_at <= _NOW
+is_fresh = runs.c.fresh_for.is_not(None) & exists(
+    select(_recent.c.id).where(
+        _recent.c.target == runs.c.target,
+        _recent.c.key == runs.c.key,
+        _recent.c.state == literal_column(f"'{State.SUCCEEDED}'"),
+        _recent.c.started_at > _NOW - runs.c.fresh_for,
+    )
+)
+may_start = or_(runs.c.expires_at.is_(None), runs.c.expires_at > _NOW) & ~is_fresh
+"""Nothing is started that has come to nothing: `lapse` cancels it."""
 
 
 def _first_due() -> Any:
@@ -77,6 +100,7 @@ def _first_due() -> Any:
     candidates = [
         select(runs.c.id, runs.c.priority, runs.c.due_at)
         .where(is_claimable, of_target, runs.c.priority == literal_column(str(priority.value)), runs.c.due_at <= _NOW)
+        .where(may_start)
         .order_by(runs.c.due_at, runs.c.id)
         .limit(_FREE)
         .subquery()
@@ -98,6 +122,8 @@ def _taking() -> Any:
         "attempt": runs.c.attempt + 1,
         "started_at": func.coalesce(runs.c.started_at, _NOW),
         "attempt_started_at": _NOW,
+        "expires_at": None,  # what has been started is carried through
+        "fresh_for": None,
     }
     return update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
 

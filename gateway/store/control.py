@@ -31,12 +31,14 @@ class Cancellation:
 
 def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
     """The state of each run after it; one in progress stays running until its node has ended the call."""
-    _lock(work, [wanted.run_id for wanted in cancellations])
+    lock_runs(work, [wanted.run_id for wanted in cancellations])
     return [_cancel(work, wanted) for wanted in cancellations]
 
 
-def _lock(work: Work, run_ids: Sequence[str]) -> None:
-    """Locks everything these runs touch, in order, before they are looked at one by one."""
+def lock_runs(work: Work, run_ids: Sequence[str]) -> None:
+    """Locks runs and everything that they touch, in order, before they are looked at one by one."""
+    if not run_ids:
+        return
     place = select(runs.c.target, runs.c.key, runs.c.lane).where(runs.c.id.in_(run_ids))
     places = work.connection.execute(place).all()
     lock_targets(work.connection, (row.target for row in places if row.lane is not None))

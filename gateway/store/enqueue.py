@@ -26,7 +26,7 @@ Key = tuple[str, str]
 _HOLDER_COLUMNS = (
     *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
     *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.event_id, runs.c.events),
-    *(runs.c.size, runs.c.superseded_by, runs.c.finished_at, runs.c.reason),
+    *(runs.c.size, runs.c.superseded_by, runs.c.finished_at, runs.c.reason, runs.c.expires_at, runs.c.fresh_for),
 )
 LOCK_KEYS = (
     select(keys.c.target, keys.c.key, keys.c.run_id, keys.c.held_until)
@@ -42,7 +42,7 @@ _LOCK_RUNS = (
     .order_by(runs.c.id)
     .with_for_update()
 )
-_MERGED = ("payload", "due_at", "priority", "events", "size")
+_MERGED = ("payload", "due_at", "priority", "events", "size", "expires_at", "fresh_for")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
 
 
@@ -130,6 +130,7 @@ class Enqueuing:
         run["due_at"] = max(run["due_at"], older["due_at"])
         run["events"] += older["events"]
         run["size"] += older["size"]
+        run["expires_at"] = run["fresh_for"] = None  # what has been started is carried through
         older["state"] = after(State(older["state"]), Move.SUPERSEDE)
         older["claimable"] = False
         older["superseded_by"] = run["id"]
@@ -160,6 +161,7 @@ class Enqueuing:
         run["payload"] = _newer_payload(request, run)
         run["priority"] = min(run["priority"], request.priority)
         run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
+        _lapse_only_together(run, request)
         self._links |= links
         self._merged.add(run["id"])
         self._hold_longer(request, run)
@@ -227,7 +229,18 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "depth": cargo.depth,
         "requested_by": request.requested_by,
         "retried_from": request.retried_from,
+        "scheduled_for": request.scheduled_for,
+        "missed": request.missed,
+        "expires_at": request.expires_at,
+        "fresh_for": request.fresh_for,
     }
+
+
+def _lapse_only_together(run: dict[str, Any], request: Request) -> None:
+    """A run that merges requests comes to nothing only where each of them would."""
+    ends, spans = (run["expires_at"], request.expires_at), (run["fresh_for"], request.fresh_for)
+    run["expires_at"] = None if None in ends else max(ends)
+    run["fresh_for"] = None if None in spans else min(spans)
 
 
 def _newer_payload(request: Request, run: dict[str, Any]) -> bytes:

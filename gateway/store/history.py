@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -149,20 +149,30 @@ def _event_ids(run_id: str) -> Any:
 _RUN_FIELDS = (
     *("id", "state", "target", "trigger", "schedule", "key", "created_at", "due_at", "started_at", "finished_at"),
     *("attempt", "events", "reason", "requested_by", "retried_from", "superseded_by", "origin_event_id"),
+    *("scheduled_for", "missed"),
 )
 _ATTEMPT_FIELDS = ("number", "node", "started_at", "finished_at", "outcome", "status", "reason", "log")
-_NOT_STORED_YET = dict.fromkeys(("scheduled_for", "late_by", "missed", "progress"))
+_NOT_STORED_YET = {"progress": None}
 
 
 def _run(row: Any, waiting_for: str | None) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _RUN_FIELDS},
         **_NOT_STORED_YET,
+        "late_by": _late_by(row),
         "payload": Fragment(row.payload),
         "output": None if row.output is None else Fragment(row.output),
         "cancelling": row.cancelling,
         "waiting_for": waiting_for,
     }
+
+
+def _late_by(row: Any) -> float | None:
+    """Seconds from the instant for which it was scheduled to its start."""
+    if row.scheduled_for is None or row.started_at is None:
+        return None
+    late: timedelta = row.started_at - row.scheduled_for
+    return late.total_seconds()
 
 
 def _event(row: Any) -> dict[str, Any]:

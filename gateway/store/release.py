@@ -27,13 +27,13 @@ _LOCK_RUNS = (
     select(*_COLUMNS).where(runs.c.id.in_(bindparam("wanted", expanding=True))).order_by(runs.c.id).with_for_update()
 )
 _LOCK_BEHIND = (
-    select(*_COLUMNS, runs.c.not_before, runs.c.claimable)
+    select(*_COLUMNS, runs.c.not_before, runs.c.claimable, runs.c.expires_at, runs.c.fresh_for)
     .where(runs.c.behind.in_(bindparam("wanted", expanding=True)))
     .order_by(runs.c.id)
     .with_for_update()
 )
 _FREE_KEY = delete(keys).where(keys.c.target == bindparam("of_target"), keys.c.key == bindparam("of_key"))
-_MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size")
+_MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size", "expires_at", "fresh_for")
 
 
 @dataclass(slots=True)
@@ -105,6 +105,7 @@ class Releasing:
         newer["due_at"] = max(newer["due_at"], floor)
         newer["not_before"] = floor
         newer["size"] += older.size
+        newer["expires_at"] = newer["fresh_for"] = None  # what has been started is carried through
         self._takeovers.append((older.id, newer))
         self._move_up(newer, None)
 
