@@ -3,20 +3,28 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from gateway.config import Loaded
+from gateway.config import Config, ConfigurationError, Loaded, load
 from gateway.core.errors import Unavailable
+from gateway.log import hide, secrets_in
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
-from gateway.runtime.janitor import Janitor, Keep
+from gateway.runtime.janitor import Janitor
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
+from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.sources.base import Settings as Source
 from gateway.sources.webhook import Settings as Webhook
@@ -29,12 +37,30 @@ from gateway.web.server import Edge, serving
 log = structlog.get_logger(__name__)
 
 CANNOT_START = 2
+FIXED = ("server.host", "server.port", "server.tls", "server.lease", "database")
+"""The paths of what a reload cannot change."""
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
-def run(loaded: Loaded) -> int:
+class Role(StrEnum):
+    """What a process does of the gateway's work."""
+
+    WEB = "web"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+
+
+def hold_reloads() -> None:
+    """Has a SIGHUP wait until there is something to reload; by itself it would be the end of the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def run(loaded: Loaded, config_file: Path, roles: Collection[Role] = tuple(Role)) -> int:
     """Serves until SIGTERM or SIGINT; the exit code, which is 2 where the gateway cannot start."""
+    configuration = _Configuration(file=config_file, at_start=loaded, works=Role.WORKER in roles)
     with asyncio.Runner(loop_factory=_event_loop) as runner:
-        return runner.run(_run(loaded))
+        return runner.run(_run(configuration, roles))
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
@@ -46,93 +72,134 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     return new_event_loop()
 
 
-async def _run(loaded: Loaded) -> int:
+async def _run(configuration: "_Configuration", roles: Collection[Role]) -> int:
     try:
-        async with open_database(loaded.config.database) as database, _snapshot(loaded) as snapshot:
-            await _prepare(database)
-            await _serve(loaded, database, snapshot)
+        async with open_database(configuration.at_start.config.database) as database:
+            await _prepare(database, roles)
+            await _serve(database, configuration, roles)
     except (DatabaseInUse, Unavailable, OSError) as error:
         log.error("gateway.cannot_start", reason=str(error))  # noqa: TRY400 - what is wrong is outside, and said
         return CANNOT_START
     return 0
 
 
-@contextlib.asynccontextmanager
-async def _snapshot(loaded: Loaded) -> AsyncIterator[Snapshot]:
-    config = loaded.config
-    async with open_targets(config.targets) as targets:
-        yield Snapshot(
-            hash=loaded.hash,
-            sources=_webhooks(config.sources),
-            triggers=config.triggers,
-            targets=targets,
-            windows=config.windows,
-            labels=config.server.labels,
-        )
-
-
-def _webhooks(sources: Mapping[str, Source]) -> dict[str, WebhookSource]:
-    return {name: WebhookSource(name, section) for name, section in sources.items() if isinstance(section, Webhook)}
-
-
-async def _prepare(database: Database) -> None:
+async def _prepare(database: Database, roles: Collection[Role]) -> None:
     if await migrate(database):
         log.info("store.migrated")
     for weakness in await weaknesses(database):
         log.warning("store.weak", reason=weakness)
+    if database.is_sqlite and (left_out := [role for role in Role if role not in roles]):
+        log.warning("gateway.roles_left_out", roles=left_out, reason="on SQLite no other process can do their work")
 
 
-async def _serve(loaded: Loaded, database: Database, snapshot: Snapshot) -> None:
+async def _serve(database: Database, configuration: "_Configuration", roles: Collection[Role]) -> None:
     """Builds everything, and takes it down in the order in which nothing accepted or begun is lost."""
-    server = loaded.config.server
-    current = Current(snapshot)
-    lease = Lease(database, snapshot, server.lease)
-    dispatcher = Dispatcher(database, current, lease, server.slots)
+    current = Current(await configuration.open())
+    lease = Lease(database, current.snapshot, current.snapshot.server.lease)
+    dispatcher = Dispatcher(database, current, lease)
+    reload = Reload(current, lease, dispatcher, configuration.reread)
     health = Health(database, lease)
-    retention = loaded.config.retention
-    janitor = Janitor(database, current, dispatcher, Keep(events=retention.events, runs=retention.runs))
-    edge = Edge(
-        database=database,
-        current=current,
-        intake=Intake(database, current, dispatcher.wake),
-        health=health,
-        access=loaded.config.access,
-        server=server,
-    )
-    await lease.acquire()
-    gc.freeze()  # what is loaded by now stays; the collector need not look at it again
-    async with (
-        serving(edge) as address,  # first: nothing is begun where the address is taken
-        _loops(lease.keep(), janitor.run(), listen(database, dispatcher.wake, dispatcher.cancel)),
-    ):
-        dispatching = asyncio.create_task(dispatcher.run(), name="dispatcher")
-        log.info("gateway.ready", address=address, node=lease.node.name, config=loaded.hash[:12])
-        await _until_stopped(dispatching)
-        health.stopping = True
-        log.info("gateway.stopping", running=dispatcher.running, grace=str(server.shutdown_grace))
-        await dispatcher.drain(server.shutdown_grace)
-    await lease.give_back()
+    intake = Intake(database, current, dispatcher.wake)
+    edge = Edge(database=database, current=current, intake=intake, health=health, reload=reload)
+    janitor = Janitor(database, current, dispatcher)
+    loops: Mapping[Role, tuple[Loop, ...]] = {
+        Role.WEB: (),
+        Role.WORKER: (dispatcher.run, janitor.run, partial(listen, database, dispatcher.wake, dispatcher.cancel)),
+        Role.SCHEDULER: (),
+    }
+    async with contextlib.aclosing(reload):
+        await lease.acquire()
+        gc.freeze()  # what is loaded by now stays; the collector need not look at it again
+        async with (
+            # first: nothing is begun where the address is taken
+            serving(edge, probes_only=Role.WEB not in roles) as address,
+            _running(lease.keep, reload.run, *(loop for role in roles for loop in loops[role])),
+        ):
+            stopped = _listen_to_signals(reload)
+            log.info("gateway.ready", address=address, node=lease.node.name, config=current.snapshot.hash[:12])
+            await stopped.wait()
+            health.stopping = True
+            grace = current.snapshot.server.shutdown_grace
+            log.info("gateway.stopping", running=dispatcher.running, grace=str(grace))
+            await dispatcher.drain(grace)
+        await lease.give_back()
     log.info("gateway.stopped")
 
 
 @contextlib.asynccontextmanager
-async def _loops(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _running(*loops: Loop) -> AsyncIterator[None]:
     """Loops that go on until the body ends; one that crashes ends the gateway rather than its own work alone."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop) for loop in loops]
+        tasks = [group.create_task(loop()) for loop in loops]
         yield
         for task in tasks:
             task.cancel()
 
 
-async def _until_stopped(dispatching: asyncio.Task[None]) -> None:
-    """Returns at SIGTERM or SIGINT. Raises where dispatching ends by itself, which is a defect."""
+def _listen_to_signals(reload: Reload) -> asyncio.Event:
+    """The event is set at SIGTERM or SIGINT; SIGHUP asks for a reload."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    waiting = asyncio.create_task(stopped.wait())
-    await asyncio.wait([waiting, dispatching], return_when=asyncio.FIRST_COMPLETED)
-    if dispatching.done():
-        waiting.cancel()
-        await dispatching
+    loop.add_signal_handler(signal.SIGHUP, reload.ask)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    return stopped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Configuration:
+    """Where the configuration comes from, and what it was at the start."""
+
+    file: Path
+    at_start: Loaded
+    works: bool
+
+    async def open(self) -> Snapshot:
+        return await self._open(self.at_start, _webhooks(self.at_start.config.sources, {}))
+
+    async def reread(self, before: Snapshot) -> Candidate:
+        """As it is written now. Raises `Unusable`."""
+        try:  # large ones take seconds, in which the event loop has other things to do
+            loaded, sources = await asyncio.to_thread(self._load, before)
+        except ConfigurationError as error:
+            problems = [(problem.path, str(replace(problem, path=""))) for problem in error.problems]
+            raise Unusable(problems) from error
+        return Candidate(
+            snapshot=await self._open(loaded, sources),
+            warnings=tuple(map(str, loaded.warnings)),
+            restart_needed=_restart_needed(self.at_start.config, loaded.config),
+        )
+
+    def _load(self, before: Snapshot) -> tuple[Loaded, dict[str, WebhookSource]]:
+        loaded = load(self.file, os.environ)
+        hide(secrets_in(loaded.config))
+        return loaded, _webhooks(loaded.config.sources, before.sources)
+
+    async def _open(self, loaded: Loaded, sources: Mapping[str, WebhookSource]) -> Snapshot:
+        config = loaded.config
+        async with contextlib.AsyncExitStack() as opened:
+            targets = await opened.enter_async_context(open_targets(config.targets))
+            return Snapshot(
+                hash=loaded.hash,
+                sources=sources,
+                triggers=config.triggers,
+                targets=targets,
+                windows=config.windows,
+                server=config.server,
+                access=config.access,
+                retention=config.retention,
+                works=self.works,
+                opened=opened.pop_all(),
+            )
+
+
+def _webhooks(sources: Mapping[str, Source], before: Mapping[str, WebhookSource]) -> dict[str, WebhookSource]:
+    """Those that are as before stay, and with them what they know of the rate of their requests."""
+    webhooks = {name: section for name, section in sources.items() if isinstance(section, Webhook)}
+    same = {name: source for name, source in before.items() if source.settings == webhooks.get(name)}
+    return {name: same.get(name) or WebhookSource(name, section) for name, section in webhooks.items()}
+
+
+def _restart_needed(at_start: Config, now: Config) -> tuple[str, ...]:
+    return tuple(path for path in FIXED if attrgetter(path)(at_start) != attrgetter(path)(now))

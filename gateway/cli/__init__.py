@@ -20,6 +20,7 @@ COMMANDS = {
     },
     "Commands that talk to a running gateway (GATEWAY_URL, GATEWAY_TOKEN)": {
         "status": "Nodes, targets and their runs at a glance.",
+        "reload": "Have a running gateway read its configuration anew.",
         "run": "Run a target now.",
         "runs": "List, look at, retry and cancel runs.",
         "events": "List and look at events.",

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from gateway.core.printable import one_line, safe_json
 
+HASH_SHOWN = 12
+"""Characters of a configuration's hash; nobody needs the rest to tell two of them apart."""
 _STYLES = {
     "succeeded": "green",
     "running": "cyan",

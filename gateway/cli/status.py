@@ -7,11 +7,10 @@ import click
 
 from gateway.cli import options
 from gateway.cli.client import Client
-from gateway.cli.display import print_fields, print_json, print_rows
+from gateway.cli.display import HASH_SHOWN, print_fields, print_json, print_rows
 
 _NODE_COLUMNS = ("name", "version", "config_hash", "labels", "started_at")
 _TARGET_COLUMNS = ("name", "state", "running", "waiting")
-_HASH_SHOWN = 12
 
 
 @click.command()
@@ -30,4 +29,4 @@ def command(as_json: bool) -> None:
 
 
 def _node(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {**node, "config_hash": node["config_hash"][:_HASH_SHOWN], "labels": ", ".join(node["labels"])}
+    return {**node, "config_hash": node["config_hash"][:HASH_SHOWN], "labels": ", ".join(node["labels"])}

@@ -14,10 +14,10 @@ from gateway.core.duration import format_duration
 from gateway.core.errors import TemplateError, Unavailable
 from gateway.core.outcome import BrokenOff, Outcome, PermanentFailure, RetryableFailure
 from gateway.core.template import clock
+from gateway.runtime.snapshot import Snapshot
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
 from gateway.store.history import events_of
-from gateway.targets.base import Target
 
 log = structlog.get_logger(__name__)
 
@@ -26,16 +26,21 @@ MAX_LOG_CHARACTERS = 256 * 1024
 
 
 class Attempt:
-    """A call in progress. `stop` ends it from outside, with the outcome this shall have."""
+    """A call in progress, under the configuration that was in force at its start.
 
-    def __init__(self, run: ClaimedRun, target: Target) -> None:
+    `stop` ends it from outside, with the outcome this shall have.
+    """
+
+    def __init__(self, run: ClaimedRun, snapshot: Snapshot) -> None:
         self.run = run
         self.run_id = run.id
         self.number = run.attempt
         self.payload_bytes = run.payload
         self.traceparent = f"00-{run.id.replace('-', '')}-{secrets.token_hex(8)}-01"
         self.context: Mapping[str, Any] = {}
-        self._target = target
+        self.snapshot = snapshot
+        self._target = snapshot.targets[run.target]
+        self.settings = self._target.settings
         self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
         self._call: asyncio.Task[Outcome] | None = None
         self._stopped: Outcome | None = None
@@ -72,7 +77,7 @@ class Attempt:
             return RetryableFailure(reason="an error in the gateway itself; its log has the details")
 
     async def _perform(self, database: Database) -> Outcome:
-        timeout = self._target.settings.timeout
+        timeout = self.settings.timeout
         self.context = await self._context(database)
         try:
             call = self._target.render(self.context)

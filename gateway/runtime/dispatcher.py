@@ -15,7 +15,7 @@ from gateway.core.outcome import BrokenOff, Cancelled, Outcome
 from gateway.runtime.attempt import Attempt
 from gateway.runtime.chain import announcement
 from gateway.runtime.lease import Lease
-from gateway.runtime.snapshot import Current
+from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.claim import Claim, ClaimedRun, claim, next_due
 from gateway.store.database import Database
 from gateway.store.settle import Attempted, settle_attempts
@@ -28,13 +28,12 @@ SETTLE_AGAIN_AFTER = 1.0
 
 
 class Dispatcher:
-    """Runs attempts on this node, at most `slots` at once."""
+    """Runs attempts on this node, at most `server.slots` at once."""
 
-    def __init__(self, database: Database, current: Current, lease: Lease, slots: int) -> None:
+    def __init__(self, database: Database, current: Current, lease: Lease) -> None:
         self._database = database
         self._current = current
         self._lease = lease
-        self._slots = slots
         self._woken: dict[str, None] = {}  # a set that keeps its order: who waits longest for a slot asks first
         self._wake = asyncio.Event()
         self._due: dict[str, datetime] = {}
@@ -43,6 +42,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._claiming = True
         self._ended = asyncio.Event()
+        self._ended.set()
         lease.on_lost(self.abandon)
 
     def wake(self, targets: Iterable[str]) -> None:
@@ -60,10 +60,11 @@ class Dispatcher:
 
     @property
     def _free(self) -> int:
-        return self._slots - len(self._attempts) - self._asked_for
+        return self._current.snapshot.server.slots - len(self._attempts) - self._asked_for
 
     async def run(self) -> None:
         """Dispatches until `drain`."""
+        self._ended.clear()
         try:
             await self._run()
         finally:
@@ -98,6 +99,11 @@ class Dispatcher:
             attempt.stop(BrokenOff())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10)
+
+    async def finish(self) -> None:
+        """Waits until all attempts that are in progress now have ended."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def abandon(self) -> None:
         """Ends all calls at once: the lease is over, and another node may begin them again."""
@@ -135,7 +141,7 @@ class Dispatcher:
         wanted = [name for name in names if name in local]
         for name in names:
             self._due.pop(name, None)
-        results = await asyncio.gather(*(self._claim(name) for name in wanted))
+        results = await asyncio.gather(*(self._claim(name, snapshot) for name in wanted))
         if unsaturated := [name for name, saturated in zip(wanted, results, strict=True) if not saturated]:
             await self._look_ahead(unsaturated)
         if self._woken and self._free > 0:
@@ -149,9 +155,9 @@ class Dispatcher:
             if (due_at := self._due.get(name)) and due_at <= now:
                 self._due[name] = now + LOOK_EVERY
 
-    async def _claim(self, name: str) -> bool:
+    async def _claim(self, name: str, snapshot: Snapshot) -> bool:
         """Claims and starts what is due; whether the target, or this node, has no slot left."""
-        limit = self._current.snapshot.targets[name].settings.limit
+        limit = snapshot.targets[name].settings.limit
         slots = min(self._free, limit)
         if not self._lease.is_valid:
             return True
@@ -166,13 +172,16 @@ class Dispatcher:
         finally:
             self._asked_for -= slots
         for run in claimed:
-            self._start(run)
+            self._start(run, snapshot)
         return len(claimed) >= slots
 
-    def _start(self, run: ClaimedRun) -> None:
+    def _start(self, run: ClaimedRun, claimed_by: Snapshot) -> None:
         if (run.id, run.attempt) in self._attempts:
             return
-        attempt = Attempt(run, self._current.snapshot.targets[run.target])
+        is_known = run.target in self._current.snapshot.targets
+        attempt = Attempt(run, self._current.snapshot if is_known else claimed_by)
+        if not is_known:
+            attempt.stop(BrokenOff(reason="its target was removed from the configuration"))
         self._attempts[run.id, run.attempt] = attempt
         task = asyncio.create_task(self._carry_out(attempt), name=f"run {run.id}")
         self._tasks.add(task)
@@ -188,8 +197,8 @@ class Dispatcher:
             self.wake([run.target])
 
     async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
-        run, snapshot = attempt.run, self._current.snapshot
-        settings = snapshot.targets[run.target].settings
+        run, settings, snapshot = attempt.run, attempt.settings, self._current.snapshot
+        is_known = run.target in snapshot.targets
         attempted = Attempted(
             run=run,
             outcome=outcome,
@@ -199,7 +208,7 @@ class Dispatcher:
             retry=settings.retry,
             breaker=settings.breaker,
             repeat_lost=settings.on_lost == "repeat",
-            limits=snapshot.limits,
+            limits=snapshot.limits if is_known else attempt.snapshot.limits,
             announce=announcement(snapshot, attempt.log_tail),
         )
         while self._lease.is_valid:

@@ -1,8 +1,6 @@
 """Housekeeping: runs of dead nodes are given back, cancelled calls are ended, old rows are pruned."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
@@ -23,22 +21,13 @@ LOOK_EVERY = 1.0
 PRUNE_EVERY = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """For how long finished things are kept."""
-
-    events: timedelta
-    runs: timedelta
-
-
 class Janitor:
     """Looks every second for what nobody else would notice."""
 
-    def __init__(self, database: Database, current: Current, dispatcher: Dispatcher, keep: Keep) -> None:
+    def __init__(self, database: Database, current: Current, dispatcher: Dispatcher) -> None:
         self._database = database
         self._current = current
         self._dispatcher = dispatcher
-        self._keep = keep
 
     async def run(self) -> None:
         """Goes on for ever; a database that is away is waited for."""
@@ -84,8 +73,8 @@ class Janitor:
 
     async def prune(self) -> None:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""
-        now = self._database.now()
-        cutoff = Cutoff(events_before=now - self._keep.events, runs_before=now - self._keep.runs)
+        now, keep = self._database.now(), self._current.snapshot.retention
+        cutoff = Cutoff(events_before=now - keep.events, runs_before=now - keep.runs)
         deleted = BATCH
         while deleted >= BATCH:
             deleted = await self._database.commit(prune, cutoff)

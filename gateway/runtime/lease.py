@@ -20,7 +20,7 @@ from gateway.core.ids import new_id
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.database import Database
 from gateway.store.faults import Fault, classify, told
-from gateway.store.leases import Node, register, renew, retire
+from gateway.store.leases import Node, describe, register, renew, retire
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,10 @@ class Lease:
             name=f"{socket.gethostname()}:{os.getpid()}",
             version=__version__,
             config_hash=snapshot.hash,
-            labels=snapshot.labels,
+            labels=snapshot.server.labels,
             targets=snapshot.local_targets,
         )
+        self._telling = asyncio.Lock()
 
     @property
     def is_valid(self) -> bool:
@@ -54,9 +55,16 @@ class Lease:
         self._lost.append(act)
 
     async def acquire(self) -> None:
-        asked = time.monotonic()
-        await register(self._database, self.node, self._length)
-        self._trust_from(asked)
+        async with self._telling:
+            asked = time.monotonic()
+            await register(self._database, self.node, self._length)
+            self._trust_from(asked)
+
+    async def tell(self, snapshot: Snapshot) -> None:
+        """Lets all know what this node is by another configuration. Raises `Unavailable`."""
+        async with self._telling:
+            await describe(self._database, _described(self.node, snapshot))
+            self.node = _described(self.node, snapshot)  # its id may be another by now
 
     async def keep(self) -> None:
         """Renews the lease three times in its length, for ever."""
@@ -105,3 +113,7 @@ class Lease:
             self._trusted_until = 0.0
             for act in self._lost:
                 act()
+
+
+def _described(node: Node, snapshot: Snapshot) -> Node:
+    return replace(node, config_hash=snapshot.hash, labels=snapshot.server.labels, targets=snapshot.local_targets)

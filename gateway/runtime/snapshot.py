@@ -1,13 +1,16 @@
 """The configuration in force: immutable, so that a reload is a swap and nobody sees half of it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from gateway.core.plan import Lanes
 from gateway.core.trigger import Trigger
 from gateway.core.window import Window
+from gateway.runtime.settings import Access, Retention, Server
 from gateway.sources.webhook import WebhookSource
 from gateway.store.lanes import LaneLimit, LaneLimits
 from gateway.targets.base import Target
@@ -16,7 +19,7 @@ Listeners = tuple[tuple[str, Trigger], ...]
 """Triggers by name, in the order of the file."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Snapshot:
     """What all loops look at; each takes it anew for every thing it does."""
 
@@ -25,7 +28,17 @@ class Snapshot:
     triggers: Mapping[str, Trigger]
     targets: Mapping[str, Target]
     windows: Mapping[str, Window]
-    labels: tuple[str, ...] = ()
+    server: Server = field(default_factory=Server)
+    access: Access = field(default_factory=Access)
+    retention: Retention = field(default_factory=Retention)
+    works: bool = True
+    """Whether this process carries out runs."""
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What its targets keep open between calls."""
+
+    async def close(self) -> None:
+        """Ends what its targets keep open; calls in progress would break."""
+        await self.opened.aclose()
 
     @cached_property
     def hooks(self) -> Mapping[str, WebhookSource]:
@@ -34,8 +47,11 @@ class Snapshot:
 
     @cached_property
     def _listeners(self) -> dict[str, Listeners]:
-        names = {match.listens_to for trigger in self.triggers.values() for match in trigger.on}
-        return {name: tuple(pair for pair in self.triggers.items() if pair[1].listens_to(name)) for name in names}
+        found = defaultdict[str, list[tuple[str, Trigger]]](list)
+        for pair in self.triggers.items():
+            for name in {match.listens_to for match in pair[1].on}:
+                found[name].append(pair)
+        return {name: tuple(pairs) for name, pairs in found.items()}
 
     def listeners(self, source: str) -> Listeners:
         """The triggers that look at the events of a source."""
@@ -58,10 +74,11 @@ class Snapshot:
     @cached_property
     def local_targets(self) -> tuple[str, ...]:
         """The targets whose runs may be carried out on this node."""
+        labels = set(self.server.labels)
         return tuple(
             name
             for name, target in self.targets.items()
-            if not target.settings.nodes or set(target.settings.nodes) & set(self.labels)
+            if self.works and (not target.settings.nodes or labels.intersection(target.settings.nodes))
         )
 
     def held(self, names: Iterable[str], now: datetime) -> set[str]:

@@ -54,15 +54,33 @@ def _register(work: Work, holdings: Sequence[_Holding]) -> list[None]:
             "id": node.id,
             "name": node.name,
             "version": node.version,
-            "config_hash": node.config_hash,
-            "labels": orjson.dumps(node.labels),
-            "targets": orjson.dumps(node.targets),
+            **_described(node),
             "started_at": work.now,
             "lease_until": None if holding.lease is None else from_now(holding.lease),
         }
         work.connection.execute(insert(nodes).values(values))
         lock_targets(work.connection, node.targets)
     return [None for _ in holdings]
+
+
+async def describe(database: Database, node: Node) -> None:
+    """Makes known what a node is by another configuration; adds the rows of targets that are new."""
+    await database.commit(_describe, node)
+
+
+def _describe(work: Work, described: Sequence[Node]) -> list[None]:
+    for node in described:
+        work.connection.execute(update(nodes).where(nodes.c.id == node.id).values(_described(node)))
+        lock_targets(work.connection, node.targets)
+    return [None for _ in described]
+
+
+def _described(node: Node) -> dict[str, Any]:
+    return {
+        "config_hash": node.config_hash,
+        "labels": orjson.dumps(node.labels),
+        "targets": orjson.dumps(node.targets),
+    }
 
 
 async def renew(database: Database, node_id: str, lease: timedelta) -> bool:

@@ -34,30 +34,25 @@ CALLER = web.RequestKey("caller", Caller)
 _LOCAL = Caller("local", Role.ADMIN)
 
 
-class Access:
-    """The door of the API. Of tokens only hashes are kept."""
+def admit(request: web.Request, tokens: Sequence[Token]) -> Caller:
+    """Raises `Unverified` for a missing or unknown token, `Forbidden` for what comes from elsewhere."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
+        raise Forbidden("a page of another site asks for this")
+    if tokens:
+        return _bearer(request.headers.get(hdrs.AUTHORIZATION, ""), tokens)
+    _refuse_unless_local(request)
+    return _LOCAL
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self._callers = [(_hash(token.token.get_secret_value()), Caller(token.name, token.role)) for token in tokens]
 
-    def admit(self, request: web.Request) -> Caller:
-        """Raises `Unverified` for a missing or unknown token, `Forbidden` for what comes from elsewhere."""
-        if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
-            raise Forbidden("a page of another site asks for this")
-        if self._callers:
-            return self._bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
-        _refuse_unless_local(request)
-        return _LOCAL
-
-    def _bearer(self, authorization: str) -> Caller:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unverified("expected Authorization: Bearer and a token")
-        given = _hash(token.strip())
-        known = [caller for digest, caller in self._callers if hmac.compare_digest(digest, given)]
-        if not known:
-            raise Unverified("this token is not known")
-        return known[0]
+def _bearer(authorization: str, tokens: Sequence[Token]) -> Caller:
+    scheme, _, text = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unverified("expected Authorization: Bearer and a token")
+    given = _hash(text.strip())
+    known = [token for token in tokens if hmac.compare_digest(_hash(token.token.get_secret_value()), given)]
+    if not known:
+        raise Unverified("this token is not known")
+    return Caller(known[0].name, known[0].role)
 
 
 def _hash(token: str) -> bytes:

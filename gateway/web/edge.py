@@ -1,49 +1,15 @@
 """What the handlers of all routes work with."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
-from typing import Protocol
 
 from aiohttp import web
 
-from gateway.core.access import Token
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
+from gateway.runtime.reload import Reload
+from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current
 from gateway.store.database import Database
-
-
-class TlsSettings(Protocol):
-    """The certificate that is shown, and its key; PEM files."""
-
-    @property
-    def cert(self) -> Path: ...
-    @property
-    def key(self) -> Path: ...
-
-
-class ServerSettings(Protocol):
-    """What the edge looks at in the section `server` of the configuration."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def tls(self) -> TlsSettings | None: ...
-    @property
-    def max_body(self) -> int: ...
-    @property
-    def trusted_proxies(self) -> Sequence[IPv4Network | IPv6Network]: ...
-
-
-class AccessSettings(Protocol):
-    """What the edge looks at in the section `access`."""
-
-    @property
-    def tokens(self) -> Sequence[Token]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +33,13 @@ class Edge:
     current: Current
     intake: Intake
     health: Health
-    access: AccessSettings
-    server: ServerSettings
+    reload: Reload
     deadlines: Deadlines = Deadlines()
+
+    @property
+    def server(self) -> Server:
+        """As the configuration in force has it."""
+        return self.current.snapshot.server
 
 
 EDGE = web.AppKey("edge", Edge)

@@ -11,24 +11,37 @@ from aiohttp import hdrs, web
 from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, probes
-from gateway.web.access import CALLER, Access
-from gateway.web.api import events, runs, status, targets
+from gateway.web.access import CALLER, admit
+from gateway.web.api import events, reload, runs, status, targets
+from gateway.web.edge import EDGE
 from gateway.web.problems import failure, problem
 from gateway.web.route import Handler, Route
 
 log = structlog.get_logger(__name__)
 
 PROBES: dict[str, Handler] = {"/healthz": probes.healthz, "/readyz": probes.readyz}
-API: tuple[Route, ...] = (*status.ROUTES, *events.ROUTES, *runs.ROUTES, *targets.ROUTES)
+API: tuple[Route, ...] = (*status.ROUTES, *events.ROUTES, *runs.ROUTES, *targets.ROUTES, *reload.ROUTES)
 
 
-def add_routes(router: web.UrlDispatcher, access: Access) -> None:
+def add_probes(router: web.UrlDispatcher) -> None:
     for path, probe in PROBES.items():
         router.add_route(hdrs.METH_ANY, path, _answered(_only_get(probe)))
+
+
+def add_nothing_else(router: web.UrlDispatcher) -> None:
+    """For a node that neither takes events nor serves the API."""
+    router.add_route(hdrs.METH_ANY, "/{path:.*}", _answered(_refuse))
+
+
+async def _refuse(_: web.Request) -> web.StreamResponse:
+    raise NotFound("this node answers probes only")
+
+
+def add_hooks_and_api(router: web.UrlDispatcher) -> None:
     for path in dict.fromkeys(route.path for route in API):
         routes = [route for route in API if route.path == path]
-        router.add_route(hdrs.METH_ANY, path, _answered(_guarded(routes, access)))
-    router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([], access)))
+        router.add_route(hdrs.METH_ANY, path, _answered(_guarded(routes)))
+    router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([])))
     router.add_route(hdrs.METH_ANY, "/hooks/{name}", hooks.receive)
     router.add_route(hdrs.METH_ANY, "/{path:.*}", hooks.receive)
 
@@ -42,14 +55,14 @@ def _only_get(handler: Handler) -> Handler:
     return handle
 
 
-def _guarded(routes: Sequence[Route], access: Access) -> Handler:
+def _guarded(routes: Sequence[Route]) -> Handler:
     """The role comes before anything that a caller could find out by asking."""
     by_method = {route.method: route for route in routes}
     if hdrs.METH_GET in by_method:
         by_method[hdrs.METH_HEAD] = by_method[hdrs.METH_GET]
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = access.admit(request)
+        caller = admit(request, request.app[EDGE].current.snapshot.access.tokens)
         if not by_method:
             raise NotFound("the API has no such path")
         if request.method not in by_method:

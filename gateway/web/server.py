@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from gateway.web.access import Access
+from gateway.runtime.settings import Tls
 from gateway.web.connection import Connection
-from gateway.web.edge import EDGE, Edge, TlsSettings
-from gateway.web.routes import add_routes
+from gateway.web.edge import EDGE, Edge
+from gateway.web.routes import add_hooks_and_api, add_nothing_else, add_probes
 
 __all__ = ["Edge", "application", "serving"]
 
@@ -21,18 +21,22 @@ SEND_BUFFER = 256 * 1024
 SHUTDOWN_TIMEOUT = 10.0
 
 
-def application(edge: Edge) -> web.Application:
-    """All routes, over these parts."""
+def application(edge: Edge, *, probes_only: bool = False) -> web.Application:
+    """The routes, over these parts."""
     app = web.Application()
     app[EDGE] = edge
-    add_routes(app.router, Access(edge.access.tokens))
+    add_probes(app.router)
+    if probes_only:
+        add_nothing_else(app.router)
+    else:
+        add_hooks_and_api(app.router)
     return app
 
 
 @asynccontextmanager
-async def serving(edge: Edge) -> AsyncIterator[str]:
+async def serving(edge: Edge, *, probes_only: bool = False) -> AsyncIterator[str]:
     """Yields the address it listens on; at the end, requests in progress are answered first."""
-    runner = web.AppRunner(application(edge), shutdown_timeout=SHUTDOWN_TIMEOUT)
+    runner = web.AppRunner(application(edge, probes_only=probes_only), shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
         listener = await _listen(edge, runner)
@@ -62,7 +66,7 @@ async def _listen(edge: Edge, runner: web.AppRunner) -> asyncio.Server:
     return listener
 
 
-def _tls(settings: TlsSettings | None) -> ssl.SSLContext | None:
+def _tls(settings: Tls | None) -> ssl.SSLContext | None:
     if settings is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -16,6 +16,7 @@ from gateway.core.plan import Plan
 from gateway.core.request import Request
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.lease import Lease
+from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.accept import Acceptance, accept
 from gateway.store.claim import ClaimedRun, claim
@@ -91,12 +92,13 @@ async def node(folder: Path, limits: Mapping[str, int], slots: int = 100) -> Asy
     settings = DatabaseSettings.model_validate({"url": f"sqlite:///{folder}/gateway.db"})
     calls = Calls()
     targets = {name: Recorded(name, Settings(kind="stub", concurrency=limit), calls) for name, limit in limits.items()}
-    snapshot = Snapshot(hash="", sources={}, triggers={}, targets=targets, windows={})
+    server = Server(slots=slots)
+    snapshot = Snapshot(hash="", sources={}, triggers={}, targets=targets, windows={}, server=server)
     async with open_database(settings) as database:
         await migrate(database)
         lease = Lease(database, snapshot, timedelta(seconds=15))
         await lease.acquire()
-        yield Node(database, Dispatcher(database, Current(snapshot), lease, slots), calls)
+        yield Node(database, Dispatcher(database, Current(snapshot), lease), calls)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from gateway.core.ids import new_id
 from gateway.core.plan import Plan
 from gateway.core.request import Request
 from gateway.runtime.dispatcher import Dispatcher
-from gateway.runtime.janitor import Janitor, Keep
+from gateway.runtime.janitor import Janitor
 from gateway.runtime.lease import Lease
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.accept import Acceptance, accept
@@ -22,8 +22,6 @@ from gateway.store.settings import DatabaseSettings
 from gateway.targets.base import Settings
 from tests.runtime.test_dispatcher import Calls, Recorded
 from tests.store.scene import event
-
-KEEP = Keep(events=timedelta(days=7), runs=timedelta(days=30))
 
 
 async def leave_a_run_behind(folder: Path) -> str:
@@ -44,7 +42,7 @@ async def state_after_a_start(folder: Path, targets: Mapping[str, Settings], run
         current = Current(snapshot(targets))
         lease = Lease(database, current.snapshot, timedelta(seconds=15))
         await lease.acquire()
-        await Janitor(database, current, Dispatcher(database, current, lease, 1), KEEP).recover()
+        await Janitor(database, current, Dispatcher(database, current, lease)).recover()
         run = await find_run(database, run_id)
         assert run
         return str(run["state"])

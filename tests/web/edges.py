@@ -16,6 +16,7 @@ from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
+from gateway.runtime.reload import Candidate, Reload
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.sources import webhook
 from gateway.sources.webhook import WebhookSource
@@ -103,6 +104,8 @@ def snapshot_of(config: Config, targets: Mapping[str, Any]) -> Snapshot:
         triggers=config.triggers,
         targets=targets,
         windows=config.windows,
+        server=config.server,
+        access=config.access,
     )
 
 
@@ -113,7 +116,7 @@ async def _edge(
     current = Current(snapshot_of(config, targets))
     lease = Lease(database, current.snapshot, timedelta(seconds=15))
     await lease.acquire()
-    dispatcher = Dispatcher(database, current, lease, 10)
+    dispatcher = Dispatcher(database, current, lease)
     if dispatching:
         await stack.enter_async_context(_dispatching(dispatcher))
     return Edge(
@@ -121,10 +124,13 @@ async def _edge(
         current=current,
         intake=Intake(database, current, dispatcher.wake),
         health=Health(database, lease),
-        access=config.access,
-        server=config.server,
+        reload=Reload(current, lease, dispatcher, _the_same),
         deadlines=deadlines,
     )
+
+
+async def _the_same(snapshot: Snapshot) -> Candidate:
+    return Candidate(snapshot=snapshot)
 
 
 @asynccontextmanager

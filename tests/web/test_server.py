@@ -5,12 +5,13 @@ import ssl
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.runtime.settings import Server
+from gateway.runtime.snapshot import Current
 from gateway.web.server import serving
 from tests.web.edges import OPEN, running
 
@@ -66,6 +67,6 @@ async def _post(session: aiohttp.ClientSession, url: str) -> int:
 
 async def test_two_gateways_cannot_have_one_port(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
-        port = {"host": "127.0.0.1", "port": gateway.port, "tls": None}
+        same_port = Current(replace(gateway.edge.current.snapshot, server=Server(port=gateway.port)))
         with pytest.raises(OSError, match="in use"):
-            await serving(replace(gateway.edge, server=SimpleNamespace(**port))).__aenter__()
+            await serving(replace(gateway.edge, current=same_port)).__aenter__()

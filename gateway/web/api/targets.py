@@ -99,7 +99,7 @@ def _name(request: web.Request) -> str:
 async def _described(edge: Edge, names: list[str]) -> list[dict[str, Any]]:
     known = edge.current.snapshot.targets
     rows = await list_targets(edge.database, names)
-    return [{**row, "kind": known[row["name"]].settings.kind} for row in rows]
+    return [{**row, "kind": known[row["name"]].settings.kind} for row in rows if row["name"] in known]
 
 
 async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
