@@ -15,16 +15,21 @@ AGAIN_AFTER = 1.0
 
 
 async def listen(
-    database: Database, wake: Callable[[Iterable[str]], None], cancel: Callable[[Iterable[str]], None]
+    database: Database,
+    wake: Callable[[Iterable[str]], None],
+    cancel: Callable[[Iterable[str]], None],
+    leader_resigned: Callable[[], None] = lambda: None,
 ) -> None:
     """Passes on announcements, for ever; a lost connection is made anew."""
 
     def heard(announcement: str) -> None:
-        message = orjson.loads(announcement or "[]")
-        if isinstance(message, list):
-            wake(message)
-        else:
-            cancel([message["cancel"]])
+        match orjson.loads(announcement or "[]"):
+            case [*names]:
+                wake(names)
+            case {"cancel": run_id}:
+                cancel([run_id])
+            case {"leader": None}:
+                leader_resigned()
 
     while database.announces:
         try:

@@ -106,7 +106,7 @@ def _is_held(leading: Leading) -> ColumnElement[bool]:
 
 async def who_leads(database: Database) -> dict[str, Any] | None:
     """The leader, its epoch and until when its lease lasts; `None` while there is none."""
-    columns = [leadership.c[name] for name in ("node_id", "node", "epoch", "lease_until")]
+    names = ("node_id", "node", "epoch", "lease_until")
     async with database.read() as connection:
-        row = (await connection.execute(select(*columns).where(_of_clock, _lasts))).mappings().one_or_none()
-    return None if row is None else dict(row)
+        row = (await connection.execute(select(leadership).where(_of_clock, _lasts))).one_or_none()
+    return None if row is None else {name: getattr(row, name) for name in names}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import find_spec, module_from_spec
 from types import CodeType, ModuleType
 
 
@@ -38,6 +39,11 @@ MUTATIONS = {
         "gateway.store.settle",
         "(row.state, row.node_id, row.attempt) != (State.RUNNING, one.run.node_id, one.run.attempt):\n        return",
         "object.__setattr__(one.run, 'attempt', row.attempt):\n        return",
+    ),
+    "leads-without-epoch": Mutation(
+        "gateway.store.leadership",
+        "return and_(_of_clock, is_its_own, leadership.c.epoch == leading.epoch, _lasts)",
+        "return and_(_of_clock, is_its_own, _lasts)",
     ),
     "claims-without-the-lock-of-the-target": Mutation(
         "gateway.store.claim",
@@ -99,6 +105,17 @@ MUTATIONS = {
 def mutate(names: Sequence[str]) -> None:
     """Makes this process import its modules with these defects."""
     sys.meta_path.insert(0, _Finder([MUTATIONS[name] for name in names]))
+
+
+def module_with(name: str) -> ModuleType:
+    """The module with this defect, for a test of it alone; what has been imported stays right."""
+    mutation = MUTATIONS[name]
+    spec = find_spec(mutation.module)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"there is no {mutation.module}")
+    module = module_from_spec(spec)
+    _Loader(mutation.module, spec.origin, [mutation]).exec_module(module)
+    return module
 
 
 class _Finder(MetaPathFinder):

@@ -1,7 +1,7 @@
 """At most one node leads, and what is written by one that led is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,7 +23,10 @@ from gateway.store.leadership import (
 from gateway.store.leases import Node
 from gateway.store.schema import leadership
 from gateway.store.writer import Work
+from tests.faults.mutations import module_with
 from tests.store.scene import HOUR, LEASE, Scene, all_of, node, opened
+
+Check = Callable[[Work, Leading], None]
 
 
 @pytest.fixture
@@ -53,9 +56,9 @@ async def prolong(scene: Scene, leading: Leading) -> bool:
     return await scene.database.commit(renew, Renewal(leading=leading, lease=LEASE))
 
 
-async def write(scene: Scene, leading: Leading) -> None:
+async def write(scene: Scene, leading: Leading, check: Check = check_leading) -> None:
     """Does what a leader does."""
-    await scene.database.transact(lambda connection: check_leading(Work(connection, scene.now), leading))
+    await scene.database.transact(lambda connection: check(Work(connection, scene.now), leading))
 
 
 async def test_the_first_who_asks_leads(scene: Scene) -> None:
@@ -173,16 +176,27 @@ async def test_a_resignation_is_announced(postgres_scene: Scene, other: Scene) -
     listening.cancel()
 
 
-async def test_l02_what_a_former_leader_writes_is_refused(scene: Scene) -> None:
-    """It was stopped, led by somebody else meanwhile, and goes on as if nothing had happened."""
+async def refuses_former_leaders(scene: Scene, check: Check) -> None:
+    """One was stopped, led by itself or another meanwhile, and goes on as if nothing had happened."""
     leading = await elected(scene)
-    await write(scene, leading)
+    await write(scene, leading, check)
     await expire(scene)
     with pytest.raises(NotLeading):
-        await write(scene, leading)
+        await write(scene, leading, check)
     await elected(scene)
     with pytest.raises(NotLeading):
-        await write(scene, leading)
+        await write(scene, leading, check)
+
+
+async def test_l02_what_a_former_leader_writes_is_refused(scene: Scene) -> None:
+    await refuses_former_leaders(scene, check_leading)
+
+
+async def test_c08_a_missing_epoch_comes_to_light(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = module_with("leads-without-epoch")
+    monkeypatch.setattr(wrong, "NotLeading", NotLeading)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        await refuses_former_leaders(scene, wrong.check_leading)
 
 
 async def test_nobody_takes_over_in_the_middle_of_what_the_leader_writes(postgres_scene: Scene, other: Scene) -> None:

@@ -1,7 +1,10 @@
 """Probes."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
+from gateway.store.leadership import Candidacy, seek
 from tests.web.edges import Gateway
 
 
@@ -10,7 +13,17 @@ async def test_a_node_that_can_accept_is_ready(gateway: Gateway) -> None:
     answer = await gateway.get("/readyz")
 
     assert answer.status == 200
-    assert answer.json == {"store": "ok", "dispatcher": "ok"}
+    assert answer.json == {"store": "ok", "dispatcher": "ok", "leader": "degraded: nobody leads the clock"}
+
+
+async def test_a_leader_is_known_to_all(gateway: Gateway) -> None:
+    node = gateway.edge.health.node
+    await gateway.edge.database.commit(seek, Candidacy(node=node, lease=timedelta(minutes=1)))
+    leader = (await gateway.get("/api/v1/status")).json["leader"]
+
+    assert (await gateway.get("/readyz")).json["leader"] == "ok"
+    assert datetime.fromisoformat(leader.pop("lease_until")) > gateway.edge.database.now()
+    assert leader == {"node_id": node.id, "node": node.name, "epoch": 1}
 
 
 async def test_a_node_that_stops_is_alive_but_not_ready(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from aiohttp import web
 from gateway import __version__
 from gateway.core.access import Role
 from gateway.store.history import list_targets
+from gateway.store.leadership import who_leads
 from gateway.store.leases import list_nodes
 from gateway.web.edge import EDGE
 from gateway.web.replies import reply
@@ -20,7 +21,7 @@ async def show_status(request: web.Request) -> web.Response:
             "version": __version__,
             "node": {"id": node.id, "name": node.name, "config_hash": edge.current.snapshot.hash},
             "nodes": await list_nodes(edge.database),
-            "leader": None,
+            "leader": await who_leads(edge.database),
             "targets": [{name: target[name] for name in ("name", "state", "waiting", "running")} for target in targets],
         }
     )
