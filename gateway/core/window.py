@@ -1,13 +1,22 @@
 """A window: a span of time that comes again and again, such as a maintenance night."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gateway.core.cron import Cron, Zone, latest
+from gateway.core.cron import Cron, cron_times, is_hashed
 from gateway.core.duration import Duration
+from gateway.core.local_time import Zone
+from gateway.core.times import Times
+
+
+def _refuse_hash(cron: str) -> str:
+    if is_hashed(cron):
+        raise ValueError("H is made from the name of a schedule, and this is none")
+    return cron
 
 
 class Window(BaseModel):
@@ -15,7 +24,9 @@ class Window(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    cron: Cron = Field(description="When it opens: minute, hour, day, month, weekday.")
+    cron: Annotated[Cron, AfterValidator(_refuse_hash)] = Field(
+        description="When it opens: minute, hour, day, month, weekday."
+    )
     lasts: Annotated[Duration, Field(alias="for", gt=timedelta(0), description="How long it stays open.")]
     timezone: Zone = Field(ZoneInfo("UTC"), description="In which the times of `cron` are meant.")
 
@@ -27,5 +38,9 @@ class Window(BaseModel):
 
         A window that opens again before it has closed only stays open: at the time given, ask again.
         """
-        opened = latest(self.cron, self.timezone, now)
-        return opened + self.lasts if opened is not None and now < opened + self.lasts else None
+        opened = self._opens.after(now - self.lasts)
+        return opened + self.lasts if opened is not None and opened <= now else None
+
+    @cached_property
+    def _opens(self) -> Times:
+        return cron_times(self.cron, self.timezone)
