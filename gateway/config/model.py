@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.config.kinds import OneOf
 from gateway.core.name import Name
+from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
 from gateway.core.window import Window
 from gateway.runtime.settings import Access, Retention, Server
@@ -38,6 +39,7 @@ class Config(BaseModel):
     sources: dict[SourceName, Annotated[Source, OneOf(SOURCES)]] = {}
     targets: dict[Name, Annotated[Target, OneOf(TARGETS)]] = {}
     triggers: dict[Name, Trigger] = {}
+    schedules: dict[SourceName, Schedule] = {}
     windows: dict[Name, Window] = {}
     retention: Retention = Field(default_factory=Retention)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from gateway.core.plan import Lanes
+from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
 from gateway.core.window import Window
 from gateway.runtime.settings import Access, Retention, Server
@@ -28,6 +29,7 @@ class Snapshot:
     triggers: Mapping[str, Trigger]
     targets: Mapping[str, Target]
     windows: Mapping[str, Window]
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
     server: Server = field(default_factory=Server)
     access: Access = field(default_factory=Access)
     retention: Retention = field(default_factory=Retention)

@@ -22,6 +22,7 @@ from gateway.core.settle import Settlement, Tried, settle
 from gateway.store.accept import Acceptance, accept
 from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
+from gateway.store.continuous import Follow, go_on, lock_continuous
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.release import Releasing
@@ -59,7 +60,10 @@ class Attempted:
     repeat_lost: bool = True
     limits: LaneLimits = field(default_factory=dict)
     announce: Announce = lambda _: None
+    follow: Follow = lambda _: None
 
+
+_OVER = FINAL - {State.SUPERSEDED}  # what supersedes a run is for its schedule to wait for
 
 _WRITTEN = (
     *("state", "claimable", "due_at", "finished_at", "failures", "losses"),
@@ -69,6 +73,7 @@ _WRITTEN = (
 
 def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
     """How each run ended its attempt; `None` where the fence held, because the run was not the node's any more."""
+    continuing = lock_continuous(work, [one.run.schedule for one in attempted])
     _lock_targets(work, attempted)
     held = [(one.run.target, one.run.key) for one in attempted if one.run.key is not None]
     releasing = Releasing.lock(work, [one.run.id for one in attempted], held)
@@ -80,6 +85,8 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     _write_breakers(work, [one for one, _ in ended])
     if announced := [acceptance for one, result in ended if (acceptance := one.announce(result))]:
         accept(work, [(acceptance,) for acceptance in announced])
+    over = [(one, result) for one, result in ended if result.state in _OVER and one.run.id in continuing]
+    go_on(work, [(continuing[one.run.id], result.state, one.follow) for one, result in over])
     if ended:
         notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
     return results
