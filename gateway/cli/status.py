@@ -21,7 +21,8 @@ def command(as_json: bool) -> None:
     if as_json:
         print_json(status)
         return
-    print_fields({"version": status["version"], "node": status["node"]["name"], "leader": status["leader"]})
+    leader = status["leader"] and status["leader"]["node"]
+    print_fields({"version": status["version"], "node": status["node"]["name"], "leader": leader})
     click.echo("\nNodes")
     print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
     click.echo("\nTargets")

@@ -64,9 +64,11 @@ def test_events_are_shown_with_their_decisions(gateway: Run, stub: Stub) -> None
 def test_status(gateway: Run, stub: Stub) -> None:
     node = {"name": "a:1", "version": "1", "config_hash": "0123456789abcdef", "labels": ["x", "y"], "started_at": "now"}
     target = {"name": "sync", "state": "ready", "running": 1, "waiting": 2}
-    stub.answers = [(200, {"version": "1", "node": node, "leader": None, "nodes": [node], "targets": [target]})]
+    leader = {"node": "b:1", "epoch": 7}
+    stub.answers = [(200, {"version": "1", "node": node, "leader": leader, "nodes": [node], "targets": [target]})]
     result = gateway("status")
 
+    assert "leader   b:1\n" in result.stdout
     assert "a:1\t1\t0123456789ab\tx, y\tnow" in result.stdout
     assert "sync\tready\t1\t2" in result.stdout
 
