@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -22,10 +21,13 @@ from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.janitor import Janitor
+from gateway.runtime.leadership import Leadership
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
 from gateway.runtime.reload import Candidate, Reload, Unusable
+from gateway.runtime.role import Role
 from gateway.runtime.snapshot import Current, Snapshot
+from gateway.runtime.ticker import Ticker
 from gateway.sources.base import Settings as Source
 from gateway.sources.webhook import Settings as Webhook
 from gateway.sources.webhook import WebhookSource
@@ -43,20 +45,7 @@ FIXED = ("server.host", "server.port", "server.tls", "server.lease", "database")
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Role(StrEnum):
-    """What a process does of the gateway's work."""
-
-    WEB = "web"
-    WORKER = "worker"
-    SCHEDULER = "scheduler"
-
-
-def hold_reloads() -> None:
-    """Has a SIGHUP wait until there is something to reload; by itself it would be the end of the process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-
-
-def run(loaded: Loaded, config_file: Path, roles: Collection[Role] = tuple(Role)) -> int:
+def run(loaded: Loaded, config_file: Path, roles: Collection[Role]) -> int:
     """Serves until SIGTERM or SIGINT; the exit code, which is 2 where the gateway cannot start."""
     configuration = _Configuration(file=config_file, at_start=loaded, works=Role.WORKER in roles)
     with asyncio.Runner(loop_factory=_event_loop) as runner:
@@ -102,10 +91,13 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     intake = Intake(database, current, dispatcher.wake)
     edge = Edge(database=database, current=current, intake=intake, health=health, reload=reload)
     janitor = Janitor(database, current, dispatcher)
+    leadership = Leadership(database, lease, current.snapshot.server.lease)
+    ticker = Ticker(database, current, leadership, dispatcher.wake)
+    hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     loops: Mapping[Role, tuple[Loop, ...]] = {
         Role.WEB: (),
-        Role.WORKER: (dispatcher.run, janitor.run, partial(listen, database, dispatcher.wake, dispatcher.cancel)),
-        Role.SCHEDULER: (),
+        Role.WORKER: (dispatcher.run, janitor.run),
+        Role.SCHEDULER: (leadership.run, ticker.run),
     }
     async with contextlib.aclosing(reload):
         await lease.acquire()
@@ -113,7 +105,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         async with (
             # first: nothing is begun where the address is taken
             serving(edge, probes_only=Role.WEB not in roles) as address,
-            _running(lease.keep, reload.run, *(loop for role in roles for loop in loops[role])),
+            _running(lease.keep, reload.run, hearing, *(loop for role in roles for loop in loops[role])),
         ):
             stopped = _listen_to_signals(reload)
             log.info("gateway.ready", address=address, node=lease.node.name, config=current.snapshot.hash[:12])
@@ -121,6 +113,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
             health.stopping = True
             grace = current.snapshot.server.shutdown_grace
             log.info("gateway.stopping", running=dispatcher.running, grace=str(grace))
+            await leadership.resign()
             await dispatcher.drain(grace)
         await lease.give_back()
     log.info("gateway.stopped")
@@ -186,6 +179,7 @@ class _Configuration:
                 triggers=config.triggers,
                 targets=targets,
                 windows=config.windows,
+                schedules=config.schedules,
                 server=config.server,
                 access=config.access,
                 retention=config.retention,

@@ -1,20 +1,12 @@
 """`gateway serve`."""
 
-import sys
+import signal
 from pathlib import Path
 
 import click
-import structlog
 
-from gateway import log
-from gateway.app import Role, hold_reloads, run
 from gateway.cli import options
-from gateway.cli.configuration import load
-from gateway.cli.failure import Exit, Failure
-from gateway.cli.invitation import invitation
-from gateway.config import Loaded
-
-logger = structlog.get_logger(__name__)
+from gateway.runtime.role import Role
 
 ALL = "all"
 
@@ -41,24 +33,8 @@ def command(ctx: click.Context, config_file: Path, names: tuple[str, ...]) -> No
     Logs go to standard error: as JSON, on a terminal in columns; GATEWAY_LOG_FORMAT (json, console) and
     GATEWAY_LOG_LEVEL (debug, info, warning, error) say otherwise. Exit code 2 if it cannot start.
     """
-    hold_reloads()
-    try:
-        log.configure()
-    except ValueError as error:
-        raise Failure(str(error), Exit.USAGE) from error
-    loaded = load(config_file)
-    log.hide(log.secrets_in(loaded.config))
-    for warning in loaded.warnings:
-        logger.warning("config.warning", warning=str(warning))
-    roles = frozenset(Role) if ALL in names else frozenset(map(Role, names))
-    if Role.WEB in roles:
-        _invite(loaded, config_file)
-    ctx.exit(run(loaded, config_file, roles))
+    # until there is something to reload; by itself a SIGHUP would be the end of the process
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    from gateway.cli.start import start  # noqa: PLC0415 - what it imports takes long
 
-
-def _invite(loaded: Loaded, config_file: Path) -> None:
-    lines = invitation(loaded, config_file)
-    if lines and sys.stderr.isatty():
-        click.echo("Once it is ready, try it with\n" + "\n".join(f"  {line}" for line in lines), err=True)
-    elif lines:
-        logger.info("gateway.try", lines=lines)
+    ctx.exit(start(config_file, frozenset(Role) if ALL in names else frozenset(map(Role, names))))
