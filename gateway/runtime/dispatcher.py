@@ -16,8 +16,10 @@ from gateway.runtime.attempt import Attempt
 from gateway.runtime.chain import announcement
 from gateway.runtime.lease import Lease
 from gateway.runtime.snapshot import Current, Snapshot
+from gateway.runtime.ticks import following
 from gateway.store.claim import Claim, ClaimedRun, claim, next_due
 from gateway.store.database import Database
+from gateway.store.lapse import Lapsing, lapse
 from gateway.store.settle import Attempted, settle_attempts
 
 log = structlog.get_logger(__name__)
@@ -148,12 +150,17 @@ class Dispatcher:
             self._wake.set()
 
     async def _look_ahead(self, names: list[str]) -> None:
-        """When to come back to targets that had fewer due runs than slots; what is due by then is somebody else's."""
+        """When to come back to targets that had fewer due runs than slots.
+
+        What is due by then and was not to be had is not to be started any more, or is somebody else's.
+        """
         await self._look(names)
         now = self._database.now()
         for name in names:
             if (due_at := self._due.get(name)) and due_at <= now:
-                self._due[name] = now + LOOK_EVERY
+                lapsing = Lapsing(target=name, limits=self._current.snapshot.limits)
+                lapsed = await self._database.commit(lapse, lapsing)
+                self._due[name] = now if lapsed else now + LOOK_EVERY
 
     async def _claim(self, name: str, snapshot: Snapshot) -> bool:
         """Claims and starts what is due; whether the target, or this node, has no slot left."""
@@ -210,6 +217,7 @@ class Dispatcher:
             repeat_lost=settings.on_lost == "repeat",
             limits=snapshot.limits if is_known else attempt.snapshot.limits,
             announce=announcement(snapshot, attempt.log_tail),
+            follow=following(snapshot, self._database.now()),
         )
         while self._lease.is_valid:
             try:

@@ -9,8 +9,10 @@ from gateway.core.outcome import Lost
 from gateway.runtime.chain import announcement
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.snapshot import Current
+from gateway.runtime.ticks import following
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
+from gateway.store.lapse import Lapsing, has_expired_runs, lapse
 from gateway.store.leases import cancelled_runs, lost_runs
 from gateway.store.prune import BATCH, Cutoff, prune
 from gateway.store.settle import Attempted, settle_attempts
@@ -36,6 +38,7 @@ class Janitor:
         while True:
             try:
                 await self.recover()
+                await self.expire()
                 self._dispatcher.cancel(await cancelled_runs(self._database, self._dispatcher.node_id))
                 if loop.time() >= pruned + PRUNE_EVERY:
                     pruned = loop.time()
@@ -65,11 +68,18 @@ class Janitor:
             repeat_lost=target.settings.on_lost == "repeat",
             limits=snapshot.limits,
             announce=announcement(snapshot, ""),
+            follow=following(snapshot, self._database.now()),
         )
         ended = await self._database.commit(settle_attempts, attempted)
         if ended:
             log.warning("run.lost", run_id=run.id, target=run.target, attempt=run.attempt, state=ended.state)
             self._dispatcher.wake([run.target])
+
+    async def expire(self) -> None:
+        """Cancels what has not been started in time."""
+        if await has_expired_runs(self._database):
+            limits = self._current.snapshot.limits
+            await self._database.commit(lapse, Lapsing(limits=limits))
 
     async def prune(self) -> None:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""

@@ -18,7 +18,8 @@ async def listen(
     database: Database,
     wake: Callable[[Iterable[str]], None],
     cancel: Callable[[Iterable[str]], None],
-    leader_resigned: Callable[[], None] = lambda: None,
+    leader_resigned: Callable[[], None],
+    schedules_changed: Callable[[], None],
 ) -> None:
     """Passes on announcements, for ever; a lost connection is made anew."""
 
@@ -30,6 +31,8 @@ async def listen(
                 cancel([run_id])
             case {"leader": None}:
                 leader_resigned()
+            case {"schedules": None}:
+                schedules_changed()
 
     while database.announces:
         try:

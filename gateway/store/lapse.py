@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, select
 from gateway.core.request import Priority
 from gateway.store.claim import has_expired, is_fresh
 from gateway.store.control import Cancellation, cancel_runs, lock_runs
+from gateway.store.database import Database
 from gateway.store.lanes import LaneLimits
 from gateway.store.schema import Timestamp, is_claimable, may_expire, runs
 from gateway.store.writer import Work
@@ -28,6 +29,12 @@ class Lapsing:
 
     target: str | None = None
     limits: LaneLimits = field(default_factory=dict)
+
+
+async def has_expired_runs(database: Database) -> bool:
+    """Whether there is anything to cancel; a look that costs less than a commit."""
+    async with database.read() as connection:
+        return await connection.scalar(_EXPIRED.limit(1), {"now": database.now()}) is not None
 
 
 def lapse(work: Work, lapsing: Sequence[Lapsing]) -> list[int]:

@@ -185,7 +185,7 @@ async def test_l07_who_resigns_is_succeeded_at_once(postgres_url: str, monkeypat
     async with candidate(postgres_url, LONG) as one, candidate(postgres_url, LONG) as other:
         leader, heir = (one, other) if await first_of(one, other) is one else (other, one)
         hearing = asyncio.create_task(
-            listen(heir.database, lambda _: listening.set(), lambda _: None, heir.leadership.wake)
+            listen(heir.database, lambda _: listening.set(), lambda _: None, heir.leadership.wake, lambda: None)
         )
         await listening.wait()
         old = await leader.gained()
