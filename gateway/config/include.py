@@ -14,6 +14,7 @@ from gateway.config.reader import UnreadableError, read
 from gateway.config.tree import Mapping, Node, Scalar, Sequence
 
 INCLUDE = "include"
+MAX_FILE = 16 * 2**20
 
 
 def read_all(path: Path, environ: Environment[str, str], problems: list[Problem]) -> tuple[Mapping, tuple[Path, ...]]:
@@ -38,7 +39,7 @@ def read_all(path: Path, environ: Environment[str, str], problems: list[Problem]
 def _sections(path: Path, interpolation: Interpolation, problems: list[Problem], unreadable: list[Problem]) -> Mapping:
     """What one file says; sections that hold nothing are left out."""
     try:
-        tree = read(str(path), path.read_bytes(), interpolation, problems)
+        tree = read(str(path), _content(path), interpolation, problems)
         if isinstance(tree, Mapping):
             return tree.lacking(*(key for key, node in tree.items.items() if _is_null(node)))
         if tree is not None and not _is_null(tree):
@@ -48,6 +49,14 @@ def _sections(path: Path, interpolation: Interpolation, problems: list[Problem],
     except OSError as error:
         unreadable.append(Place(str(path)).problem((), f"cannot be read: {error.strerror}"))
     return Mapping(Place(str(path), 1, 1))
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise UnreadableError(Place(str(path)).problem((), f"is larger than {MAX_FILE} bytes"))
+    return content
 
 
 def _patterns(tree: Mapping, problems: list[Problem]) -> Iterator[Scalar]:

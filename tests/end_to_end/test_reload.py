@@ -118,11 +118,16 @@ def _cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-20] + b"\xff{")
 
 
+def _blow_up(file: Path) -> None:
+    with file.open("a") as open_file:
+        open_file.write("#" * 50_000_000)
+
+
 def _ask_for_the_unset(file: Path) -> None:
     file.write_text(file.read_text().replace("kind: http", "kind: ${NOT_SET}"))
 
 
-@pytest.mark.parametrize("breaks", [_remove, _make_a_folder, _cut_off, _ask_for_the_unset])
+@pytest.mark.parametrize("breaks", [_remove, _make_a_folder, _cut_off, _blow_up, _ask_for_the_unset])
 async def test_a_broken_file_leaves_the_old_configuration_in_force(
     tmp_path: Path, breaks: Callable[[Path], None]
 ) -> None:
@@ -167,6 +172,9 @@ async def test_secrets_and_tokens_count_at_once(tmp_path: Path) -> None:
             assert (await client.send(sent(1), **{"X-Token": "the-second-secret"})).status == 202
             assert (await ask("the-first-token")).status == 401
             assert (await ask("the-second-token")).status == 200
+            assert (await ask("the-second-token", path="the-second-secret")).status == 404
+        assert '"path":"/api/v1/***"' in node.log_path.read_text()
+        assert "the-second-" not in node.log_path.read_text()
 
 
 async def test_the_size_of_bodies_counts_at_once(tmp_path: Path) -> None:
@@ -178,6 +186,21 @@ async def test_the_size_of_bodies_counts_at_once(tmp_path: Path) -> None:
             await reload(client)
 
             assert (await client.send(sent(1))).status == 413
+
+
+async def test_a_source_that_stays_the_same_remembers_its_rate(tmp_path: Path) -> None:
+    async with TargetServer() as target:
+        config = configuration(target, SQLITE)
+        config["sources"]["hook"]["rate"] = "1/h"
+        [node] = nodes_of(config, tmp_path)
+        async with running(node), GatewayClient(node.url) as client:
+            assert (await client.send(sent(1))).status == 202
+            await reload(client)
+            assert (await client.send(sent(2))).status == 429
+            with rewritten(node) as config:
+                config["sources"]["hook"]["rate"] = "2/h"
+            await reload(client)
+            assert (await client.send(sent(2))).status == 202
 
 
 async def test_a_call_in_progress_ends_where_it_began(tmp_path: Path) -> None:
@@ -211,7 +234,9 @@ async def test_runs_of_a_removed_target_wait_until_it_is_back(tmp_path: Path) ->
             await reload(client)
 
             await client.wait_for(begun, "succeeded")
-            assert (await client.run(waiting))["state"] == "queued"
+            told = await client.run(waiting)
+            assert told["state"] == "queued"
+            assert told["waiting_for"] == "a node that carries out runs of the target sync"
             with rewritten(node) as config:
                 config.update(removed)
             await reload(client)
