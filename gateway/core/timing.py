@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gateway.core.calendar import Calendar
 from gateway.core.cron import cron_times, parse_cron
 from gateway.core.duration import Duration
-from gateway.core.local_time import to_instant
+from gateway.core.local_time import SECOND, to_instant
 from gateway.core.times import NEVER, AllTimes, AnyTimes, AtTimes, IntervalTimes, Times, all_of
 
 MAX_MEMBERS = 20
@@ -47,6 +47,12 @@ def _parse_or_off(text: str) -> str:
     return parse_cron(text) if text.strip() else ""
 
 
+def _at_least_a_second(interval: timedelta) -> timedelta:
+    if interval < SECOND:
+        raise ValueError("expected at least 1s")
+    return interval
+
+
 class Timing(BaseModel):
     """When something is due: exactly one of its kinds."""
 
@@ -57,7 +63,9 @@ class Timing(BaseModel):
     cron: Annotated[str, AfterValidator(_parse_or_off)] | None = Field(
         None, description="[second] minute hour day month weekday, or @daily and the like; empty: off."
     )
-    interval: Annotated[Duration, Field(ge=timedelta(seconds=1))] | None = Field(None, description="Every so often.")
+    interval: Annotated[Duration, AfterValidator(_at_least_a_second)] | None = Field(
+        None, description="Every so often."
+    )
     anchor: Moment | None = Field(None, description="With `interval`: counted from here, not from when it was set up.")
     at: Moment | None = Field(None, description="Once.")
     calendar: Calendar | None = Field(None, description="Every so many days, weeks, months or years.")
@@ -79,12 +87,14 @@ class Timing(BaseModel):
 
     @model_validator(mode="after")
     def _has_sound_members(self) -> Self:
+        if not self._members:
+            return self
         leaves = list(self._leaves())
         if self._depth() > MAX_DEPTH:
             raise ValueError(f"any and all go at most {MAX_DEPTH} deep")
         if len(leaves) > MAX_MEMBERS:
             raise ValueError(f"more than {MAX_MEMBERS} members in all")
-        if self._members and any(leaf.is_off for leaf in leaves):
+        if any(leaf.is_off for leaf in leaves):
             raise ValueError("cron is empty in a member of any or all")
         if self.all and any(leaf.interval and not leaf.anchor for leaf in leaves):
             raise ValueError("an interval in all needs an anchor: without one it would meet others by chance")
@@ -93,7 +103,7 @@ class Timing(BaseModel):
     @property
     def is_off(self) -> bool:
         """Whether its cron expression is empty, as by a variable that is not set."""
-        return not self.cron and not any(getattr(self, kind) for kind in self.KINDS)
+        return all(getattr(self, kind) in (None, "") for kind in self.KINDS)
 
     def times(self, zone: ZoneInfo, name: str, since: datetime, start: datetime | None) -> Times:
         """When it is due.
@@ -119,7 +129,7 @@ class Timing(BaseModel):
                 return reason
         times = self.times(zone, name, now, start) if self.all else None
         if times == NEVER or (isinstance(times, AllTimes) and times.after(now) is None):
-            return "all: its members are never due at the same instant, not within eight years"
+            return "all: its members are not due at the same instant within eight years"
         return None
 
     @property
