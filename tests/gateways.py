@@ -36,10 +36,17 @@ def configuration(
     }
 
 
-def nodes_of(config: Settings, folder: Path, count: int = 1, *, broken: Sequence[str] = ()) -> list[GatewayProcess]:
+def nodes_of(
+    config: Settings,
+    folder: Path,
+    count: int = 1,
+    *,
+    broken: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> list[GatewayProcess]:
     """Not started yet; `broken` are the defects and failpoints that tests/faults/broken_gateway.py gives them."""
     program = ("tests.faults.broken_gateway", ",".join(broken)) if broken else ("gateway",)
-    environment = {"PYTHONPATH": str(ROOT)}
+    environment = {"PYTHONPATH": str(ROOT), **(env or {})}
     return [GatewayProcess(config, folder / f"node-{number}", environment, program=program) for number in range(count)]
 
 

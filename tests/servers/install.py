@@ -24,6 +24,11 @@ def rabbitmq_server() -> Path:
     return _find_or_install(_find_rabbitmq_server, package="rabbitmq-server", name="RabbitMQ")
 
 
+def libfaketime() -> Path:
+    """The library that tells a process another time, for LD_PRELOAD; the one for programs with threads."""
+    return _find_or_install(_find_libfaketime, package="libfaketime", name="libfaketime")
+
+
 def _find_postgres_programs() -> Path | None:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     in_path = shutil.which("initdb")
@@ -36,6 +41,10 @@ def _find_rabbitmq_server() -> Path | None:
     debian = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
     found = debian if debian.exists() else shutil.which("rabbitmq-server")
     return Path(found) if found else None
+
+
+def _find_libfaketime() -> Path | None:
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 def _find_or_install(find: Callable[[], Path | None], *, package: str, name: str) -> Path:
