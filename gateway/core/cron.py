@@ -199,18 +199,19 @@ def _normal_hash(text: str) -> str:
 
 def _normal_item(field: _Field, item: str) -> str:
     match = _RANGE.fullmatch(item)
-    low, high = (field.number(match["low"]), field.number(match["high"])) if match else (None, None)
-    if match is None or low is None or high is None or match["step"] == "0":
+    if match is None:
+        return item
+    low, high, step = field.number(match["low"]), field.number(match["high"]), int(match["step"] or 1)
+    if low is None or high is None or step == 0:
         return item  # whatever it is, the library says whether it is one
     if field is _WEEKDAY and high == 0 < low:
         high = _SUNDAY
     if low > high:
         top = 6 if field is _WEEKDAY else field.highest
         raise ValueError(f"{field.name} {item!r} is empty: write {_span(low, top)},{_span(field.lowest, high)}")
-    step, nth = int(match["step"] or 1), match["nth"] or ""
     if low < high and field is not _WEEKDAY:
         return item
-    return ",".join(f"{value}{nth}" for value in range(low, high + 1, step))
+    return ",".join(f"{value}{match['nth'] or ''}" for value in range(low, high + 1, step))
 
 
 def _span(low: int, high: int) -> str:

@@ -89,9 +89,12 @@ class LocalTimes:
         return total
 
     def _first(self, local: datetime | None) -> datetime | None:
-        if local is not None and self.pattern.is_every_hour and (skipped := gap(local, self.zone)):
-            local = self.pattern.following(skipped.resumes - SECOND)
-        return None if local is None else to_instant(local, self.zone)
+        if local is None:
+            return None
+        instant = to_instant(local, self.zone)
+        if self.pattern.is_every_hour and (shown := to_local(instant, self.zone)) != local:
+            return self._first(self.pattern.following(shown - SECOND))
+        return instant
 
     def _made_up(self, stops: datetime, resumes: datetime) -> int:
         """Whether the first instant after a gap counts for what is in it, unless it counts by itself."""
@@ -128,12 +131,6 @@ def repetition(local: datetime, zone: ZoneInfo) -> Transition | None:
     """The transition because of which a time is shown twice."""
     first, second = _offsets(local, zone)
     return _transition(local, zone) if first > second else None
-
-
-def gap(local: datetime, zone: ZoneInfo) -> Transition | None:
-    """The transition because of which a time is never shown."""
-    first, second = _offsets(local, zone)
-    return _transition(local, zone) if first < second else None
 
 
 def _furthest(shown: datetime, back: Transition | None) -> datetime:

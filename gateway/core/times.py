@@ -74,14 +74,14 @@ class AllTimes:
     """When all members are due at the same instant; see `all_of`.
 
     Each member in turn leaps to where the others are at least. If they have not met after `MAX_LEAPS` leaps, or within
-    `HORIZON`, they are taken never to meet.
+    `HORIZON`, they are taken never to meet. A union among them leaps with all of its own.
     """
 
     members: tuple[Times, ...]
 
     def after(self, instant: datetime) -> datetime | None:
         reached, agreeing = instant + _TICK, 0
-        for leap in range(MAX_LEAPS):
+        for leap in range(MAX_LEAPS * len(self.members) // sum(map(_width, self.members))):
             due = self.members[leap % len(self.members)].after(reached - _TICK)
             if due is None or due - instant > HORIZON:
                 return None
@@ -142,6 +142,10 @@ def all_of(members: Iterable[Times]) -> Times:
             return NEVER
         intervals.append(met)
     return AllTimes((*intervals, *(member for member in rest if not isinstance(member, IntervalTimes))))
+
+
+def _width(times: Times) -> int:
+    return max(1, sum(map(_width, times.members))) if isinstance(times, AnyTimes) else 1
 
 
 def _is_due(times: Times, instant: datetime) -> bool:

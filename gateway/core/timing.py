@@ -96,6 +96,8 @@ class Timing(BaseModel):
             raise ValueError(f"more than {MAX_MEMBERS} members in all")
         if any(leaf.is_off for leaf in leaves):
             raise ValueError("cron is empty in a member of any or all")
+        if self.all and any(member._has_all() for member in self.all):  # noqa: SLF001 - of the same class
+            raise ValueError("all must not have another all in it")
         if self.all and any(leaf.interval and not leaf.anchor for leaf in leaves):
             raise ValueError("an interval in all needs an anchor: without one it would meet others by chance")
         return self
@@ -141,6 +143,9 @@ class Timing(BaseModel):
             yield from member._leaves()  # noqa: SLF001 - of the same class
         if not self._members:
             yield self
+
+    def _has_all(self) -> bool:
+        return self.all is not None or any(member._has_all() for member in self._members)  # noqa: SLF001 - of the same class
 
     def _depth(self) -> int:
         return max((1 + member._depth() for member in self._members), default=0)  # noqa: SLF001 - of the same class

@@ -168,6 +168,8 @@ def test_an_alias_means_the_same_whatever_the_name(alias: str) -> None:
         ("60 * * * * *", "second '60' is not understood"),
         ("*/0 * * * *", "minute '\\*/0' is not understood"),
         ("1-5/0 * * * *", "minute '1-5/0' is not understood"),
+        ("0 0 * * 1-5/00", "weekday '1-5/00' is not understood"),
+        ("0 0 * * 1/0", "weekday '1/0' is not understood"),
         ("-1 * * * *", "minute '-1' is not understood"),
         ("1.5 * * * *", "minute '1.5' is not understood"),
         ("1,,2 * * * *", "minute '1,,2' is not understood"),

@@ -167,6 +167,13 @@ def test_members_that_never_meet_are_asked_so_often_and_no_more() -> None:
     assert sum(len(member.instants) for member in members) <= MAX_LEAPS
 
 
+def test_a_union_among_the_members_leaps_with_all_of_its_own() -> None:
+    leaves = [Asked(cron(f"{2 * i}-59/38 * * * * *")) for i in range(19)]
+
+    assert all_of((AnyTimes(tuple(leaves)), cron("1-59/2 * * * * *"))).after(START) is None
+    assert sum(len(leaf.instants) for leaf in leaves) <= MAX_LEAPS
+
+
 def test_members_are_not_followed_beyond_eight_years() -> None:
     yearly, leap = Asked(cron("@yearly")), Asked(cron("0 12 29 2 *"))
 

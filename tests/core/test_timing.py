@@ -107,6 +107,8 @@ EXACTLY_ONE = "expected exactly one of cron, interval, at, calendar, any, all"
         ({"any": [{"cron": ""}]}, "cron is empty in a member of any or all"),
         ({"all": [{"any": [{"cron": None}]}]}, "cron is empty in a member of any or all"),
         ({"any": [{"all": [{"any": [{"any": [{"cron": "@daily"}]}]}]}]}, "at most 3 deep"),
+        ({"all": [{"all": [{"cron": "@daily"}]}]}, "all must not have another all in it"),
+        ({"all": [{"any": [{"all": [{"cron": "@daily"}]}]}]}, "all must not have another all in it"),
         ({"all": [{"interval": "5m"}, {"cron": "@daily"}]}, "an interval in all needs an anchor"),
         ({"all": [{"any": [{"interval": "5m"}]}]}, "an interval in all needs an anchor"),
         ({"cron": "@daily", "timezone": "UTC"}, "Extra inputs"),
