@@ -13,9 +13,9 @@ import orjson
 
 from gateway.cli.failure import Exit, Failure
 from gateway.config import Loaded, presets
-from gateway.config.problem import did_you_mean
 from gateway.core.errors import TemplateError, Unverified
 from gateway.core.printable import one_line
+from gateway.core.wording import did_you_mean
 from gateway.runtime.settings import Server
 from gateway.sources import webhook
 from gateway.sources.imitate import imitate

@@ -6,8 +6,8 @@ from gateway.cli import options
 from gateway.cli.display import print_json, print_rows
 from gateway.cli.failure import Exit, Failure
 from gateway.config import presets
-from gateway.config.problem import did_you_mean
 from gateway.core.printable import one_line
+from gateway.core.wording import did_you_mean
 
 
 @click.group()

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.model import Config
-from gateway.config.problem import Path, Problem, did_you_mean
+from gateway.config.problem import Path, Problem
 from gateway.config.tree import Mapping, Scalar, Sequence, find, place
 from gateway.config.validation import Broken
 from gateway.core.once import Until
 from gateway.core.trigger import GATEWAY, Match
+from gateway.core.wording import did_you_mean
 from gateway.sources import webhook
 
 API = "api"

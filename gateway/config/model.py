@@ -2,10 +2,10 @@
 
 from typing import Annotated, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.kinds import OneOf
-from gateway.core.name import Name
+from gateway.core.name import Name, SourceName
 from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
 from gateway.core.window import Window
@@ -15,17 +15,6 @@ from gateway.sources.base import Settings as Source
 from gateway.store.settings import DatabaseSettings
 from gateway.targets import KINDS as TARGETS
 from gateway.targets.base import Settings as Target
-
-RESERVED = ("gateway", "api", "upcoming")
-
-
-def _refuse_reserved(name: str) -> str:
-    if name in RESERVED:
-        raise ValueError(f"the name {name!r} is reserved")
-    return name
-
-
-SourceName = Annotated[Name, AfterValidator(_refuse_reserved)]
 
 
 class Config(BaseModel):

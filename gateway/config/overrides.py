@@ -8,9 +8,10 @@ from collections.abc import Collection
 from collections.abc import Mapping as Environment
 from dataclasses import replace
 
-from gateway.config.problem import Path, Place, Problem, did_you_mean
+from gateway.config.problem import Path, Place, Problem
 from gateway.config.reader import resolve
 from gateway.config.tree import Mapping, Node, Plain, Scalar, Sequence
+from gateway.core.wording import did_you_mean
 
 PREFIX = "GATEWAY__"
 

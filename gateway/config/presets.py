@@ -23,9 +23,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.config.problem import ConfigurationError, Path, Place, Problem, did_you_mean
+from gateway.config.problem import ConfigurationError, Path, Place, Problem
 from gateway.config.reader import read
 from gateway.config.tree import Mapping, Node, Scalar, Sequence, child, merged, plain, plant
+from gateway.core.wording import did_you_mean
 
 SECTIONS = ("sources", "targets")
 PRESET = "preset"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 Path = tuple[str | int, ...]
 """The way from the top of the file to a value: keys, and positions in lists."""
@@ -56,9 +55,3 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 def dotted(path: Path) -> str:
     return ".".join(map(str, path))
-
-
-def did_you_mean(word: object, words: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known one that is nearest, if any is near."""
-    near = get_close_matches(str(word), list(words), n=1, cutoff=0.7)
-    return f"; did you mean {near[0]!r}?" if near else ""

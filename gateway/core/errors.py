@@ -70,6 +70,13 @@ class Unmappable(Rejected):
     title = "Cannot be mapped"
 
 
+class Invalid(Rejected):
+    """Well-formed, but not what is expected; `errors` says which field."""
+
+    status = 422
+    title = "Invalid"
+
+
 class TooMany(Rejected):
     status = 429
     title = "Too many requests"

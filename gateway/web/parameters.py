@@ -8,10 +8,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.core import strict_json
 from gateway.core.duration import parse_duration
+from gateway.core.errors import Invalid
 from gateway.core.ids import is_id
 from gateway.core.plan import MAX_KEY
+from gateway.core.wording import wrong_fields
 from gateway.web.body import read
-from gateway.web.problems import Invalid, NotJson
+from gateway.web.problems import NotJson
 
 MAX_LIMIT = 1000
 MAX_REASON = 1000
@@ -96,21 +98,25 @@ def parse_query(request: web.Request, model: type[M]) -> M:
 
 async def parse_body(request: web.Request, model: type[M]) -> M:
     """The body; none is the same as an empty object. Raises `Invalid`, `NotJson` or what reading it may raise."""
+    return _validated(model, await parse_object(request), "body")
+
+
+async def parse_object(request: web.Request) -> dict[str, Any]:
+    """The body as it is, for somebody else to judge; raises the same for one that is no object."""
     raw = await read(request)
     if raw and request.content_type != "application/json":
         raise NotJson("expected Content-Type: application/json")
     value = strict_json.parse(raw) if raw else {}
     if not isinstance(value, dict):
         raise Invalid("expected a JSON object", errors={"": f"expected an object, got {type(value).__name__}"})
-    return _validated(model, value, "body")
+    return value
 
 
 def _validated(model: type[M], value: dict[str, Any], what: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = {".".join(map(str, one["loc"])): one["msg"].removeprefix("Value error, ") for one in error.errors()}
-        raise Invalid(f"the {what} is not as expected", errors=found) from error
+        raise Invalid(f"the {what} is not as expected", errors=wrong_fields(error)) from error
 
 
 def _is_text(value: str) -> bool:

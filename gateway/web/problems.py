@@ -22,13 +22,6 @@ class NotJson(Rejected):
     title = "Unsupported media type"
 
 
-class Invalid(Rejected):
-    """Well-formed, but not what is expected; `errors` says which field."""
-
-    status = 422
-    title = "Invalid"
-
-
 def problem(rejection: Rejected, **members: Any) -> web.Response:
     """The answer to something that was refused; `members` are added to the document."""
     document = {

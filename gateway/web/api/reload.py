@@ -3,10 +3,11 @@
 from aiohttp import web
 
 from gateway.core.access import Role
+from gateway.core.errors import Invalid
 from gateway.runtime.reload import Unusable
 from gateway.web.edge import EDGE
 from gateway.web.parameters import Model, parse_body
-from gateway.web.problems import Invalid, problem
+from gateway.web.problems import problem
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
