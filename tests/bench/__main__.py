@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import accepted, backlog, delivered, footprint
+from tests.bench import accepted, backlog, delivered, footprint, schedules
 from tests.bench.table import Figure, print_figures
 
 MEASURES = {
@@ -19,6 +19,7 @@ MEASURES = {
     "delivered": delivered.measure,
     "backlog": backlog.measure,
     "footprint": footprint.measure,
+    "schedules": schedules.measure,
 }
 PROFILED = ("accepted", "delivered")
 PROFILE_LINES = 40
