@@ -157,8 +157,8 @@ class Tree(_Source):
     @classmethod
     def literal(cls, value: Any) -> Self:
         """A value without templates, whatever stands in its texts."""
-        made = cls(None)
-        made.source = value
+        made = cls.__new__(cls)  # nothing in it is to be looked at
+        made.source, made.names, made.constant = value, frozenset(), True
         return made
 
     def render(self, context: Context) -> Any:

@@ -70,6 +70,8 @@ def _request(schedule: Schedule, target: str, tick: Tick, event: Event, lanes: L
 
 def jitter(name: str, instant: datetime, most: timedelta) -> timedelta:
     """How much later a tick starts: the same at every look, and different from one schedule to the next."""
+    if not most:
+        return most
     digest = sha256(f"{name}\0{instant.isoformat()}".encode()).digest()
     return most * (int.from_bytes(digest[:6]) / 2**48)
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, select
 
 from gateway.core.ids import earliest_id
 from gateway.core.run import FINAL
-from gateway.store.schema import attempts, events, is_unfinished, keys, run_events, runs
+from gateway.store.schema import attempts, events, is_unfinished, keys, run_events, runs, skips
 from gateway.store.writer import Work
 
 BATCH = 500
@@ -31,7 +31,7 @@ def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
 
 
 def _prune(work: Work, cutoff: Cutoff) -> int:
-    return _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_keys(work)
+    return _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_keys(work) + _prune_skips(work, cutoff)
 
 
 def _prune_runs(work: Work, cutoff: Cutoff) -> int:
@@ -66,3 +66,7 @@ def _prune_keys(work: Work) -> int:
     over = delete(keys).where(keys.c.held_until < work.now)
     idle = ~exists(select(runs.c.id).where(is_unfinished, runs.c.id == keys.c.run_id))
     return work.connection.execute(over.where(idle)).rowcount
+
+
+def _prune_skips(work: Work, cutoff: Cutoff) -> int:
+    return work.connection.execute(delete(skips).where(skips.c.to < cutoff.runs_before)).rowcount
