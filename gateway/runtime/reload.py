@@ -10,6 +10,7 @@ from gateway.core.errors import Unavailable
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.lease import Lease
 from gateway.runtime.snapshot import Current, Snapshot
+from gateway.runtime.ticks import forget_zones
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class Reload:
         """Raises `Unusable`, or `Unavailable` where the other nodes cannot be told; then nothing has changed."""
         async with self._one_at_a_time:
             before = self._current.snapshot
+            forget_zones()
             try:
                 candidate = await self._reread(before)
             except Unusable as unusable:
