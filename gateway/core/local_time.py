@@ -85,7 +85,7 @@ class LocalTimes:
         for begin, end in _strokes(since + SECOND, until + SECOND, self.zone):
             total += self._made_up(shown, begin)
             total += self.pattern.count(max(shown, begin) if self.pattern.is_fixed else begin, end)
-            shown = max(shown, end)
+            shown = end
         return total
 
     def _first(self, local: datetime | None) -> datetime | None:
@@ -150,15 +150,12 @@ def _strokes(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple
 
 
 def _transitions(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[Transition]:
-    """All in (since, until]."""
+    """All in (since, until]; no zone has ever had two of them within a day."""
     while since < until:
         ahead = min(since + _DAY, until)
-        if _offset(since, zone) == _offset(ahead, zone):
-            since = ahead
-        else:
-            transition = _bisected(since, ahead, zone)
-            yield transition
-            since = transition.instant
+        if _offset(since, zone) != _offset(ahead, zone):
+            yield _bisected(since, ahead, zone)
+        since = ahead
 
 
 def _transition(local: datetime, zone: ZoneInfo) -> Transition:

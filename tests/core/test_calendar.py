@@ -27,6 +27,7 @@ def days(since: str, count: int, **keys: Any) -> list[str]:
         following = calendar.after(instant)
         assert following
         assert calendar.count(instant, following) == 1
+        assert calendar.count(following - timedelta(seconds=1), following) == 1
         instant = following
         found.append(f"{instant:%Y-%m-%d}")
     return found

@@ -154,10 +154,12 @@ def test_members_that_never_meet_are_found_out(members: list[Times]) -> None:
 def test_intervals_that_meet_less_often_than_time_lasts_still_meet() -> None:
     """Three primes of microseconds, 10^30 of them until they meet again."""
     sizes = (86_400_000_019, 86_400_000_029, 86_400_000_071)
-    members = [IntervalTimes(timedelta(microseconds=size), START) for size in sizes]
+    for later in (0, 5):
+        anchors = [(size, START + later * timedelta(microseconds=size)) for size in sizes]
+        members = [IntervalTimes(timedelta(microseconds=size), anchor) for size, anchor in anchors]
 
-    assert all_of(members).after(START - SECOND) == START
-    assert all_of(members).after(START) is None
+        assert all_of(members).after(START - SECOND) == START
+        assert all_of(members).after(START) is None
 
 
 def test_members_that_never_meet_are_asked_so_often_and_no_more() -> None:
