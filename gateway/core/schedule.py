@@ -93,8 +93,8 @@ class Schedule(Timing):
             raise ValueError(reason)
         if self.overlap is Overlap.ALLOW and (self.once or self.fresh_for):
             raise ValueError("overlap: allow has no key, which once and fresh_for need")
-        if self.target is None and (self.once or self.fresh_for or self.expires):
-            raise ValueError("once, fresh_for and expires go with target")
+        if self.target is None and (self.continuous or self.once or self.fresh_for or self.expires):
+            raise ValueError("continuous, once, fresh_for and expires go with target")
         if self.expires and self.expires <= self.jitter:
             raise ValueError("expires: expected more than jitter")
         return self
@@ -113,7 +113,7 @@ class Schedule(Timing):
     @property
     def is_on(self) -> bool:
         """Whether it makes ticks at all."""
-        return self.enabled and not self.is_off
+        return self.enabled and not self.is_off and self.continuous is not False
 
     @property
     def key(self) -> Template | None:
