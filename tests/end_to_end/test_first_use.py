@@ -1,85 +1,30 @@
 """What somebody does who has just installed it, as the README says, in an empty folder."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.desk import Desk, wait_for
 from tests.gateways import ROOT
-from tests.servers.child import kill_family
 from tests.servers.ports import free_port
 
-
-class Desk:
-    """A folder with the example configuration and nothing else, and terminals to type commands into."""
-
-    def __init__(self, folder: Path) -> None:
-        self.demo_port, port = free_port(), free_port()
-        self._folder = folder
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")},
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-            "GATEWAY__SERVER__PORT": str(port),
-            "GATEWAY_URL": f"http://127.0.0.1:{port}",
-            "DEMO_TARGET_URL": f"http://127.0.0.1:{self.demo_port}/sync",
-        }
-        shutil.copy(ROOT / "config.example.yaml", folder)
-
-    def gateway(self, *arguments: str) -> str:
-        """What a command prints that ends by itself, and well."""
-        command = [sys.executable, "-m", "gateway", *arguments]
-        done = subprocess.run(
-            command, check=False, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=30
-        )
-        assert done.returncode == 0, f"gateway {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    @contextmanager
-    def terminal(self, *arguments: str) -> Iterator[Path]:
-        """A command that goes on; gives the file of what it prints."""
-        screen = self._folder / f"{arguments[0]}.txt"
-        with screen.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", *arguments],
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            yield screen
-        finally:
-            kill_family(process)
-
-
-def wait_for(shown: Callable[[], bool], what: str, *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not shown():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+DEMO_PORT = free_port()
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+    """With the example configuration and nothing else."""
+    shutil.copy(ROOT / "config.example.yaml", tmp_path)
+    return Desk(tmp_path, {"DEMO_TARGET_URL": f"http://127.0.0.1:{DEMO_PORT}/sync"})
 
 
 def test_the_first_five_minutes(desk: Desk) -> None:
     example = ("-c", "config.example.yaml")
     desk.gateway("check", *example)
-    with desk.terminal("serve", *example) as log, desk.terminal("demo-target", "--port", str(desk.demo_port)) as calls:
-        wait_for(lambda: "gateway.ready" in log.read_text(), "it serves")
+    with desk.serving("config.example.yaml"), desk.terminal("demo-target", "--port", str(DEMO_PORT)) as calls:
         wait_for(lambda: "Waiting for calls" in calls.read_text(), "the demo target listens")
 
         first = desk.gateway("send", "netbox", *example, "--keep")
