@@ -26,6 +26,7 @@ from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
 from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.role import Role
+from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticker import Ticker
 from gateway.sources.base import Settings as Source
@@ -89,10 +90,11 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     reload = Reload(current, lease, dispatcher, configuration.reread)
     health = Health(database, lease)
     intake = Intake(database, current, dispatcher.wake)
-    edge = Edge(database=database, current=current, intake=intake, health=health, reload=reload)
-    janitor = Janitor(database, current, dispatcher)
     leadership = Leadership(database, lease, current.snapshot.server.lease)
     ticker = Ticker(database, current, leadership, dispatcher.wake)
+    scheduling = Scheduling(database, current, intake, ticker.wake)
+    edge = Edge(database=database, current=current, intake=intake, scheduling=scheduling, health=health, reload=reload)
+    janitor = Janitor(database, current, dispatcher)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     loops: Mapping[Role, tuple[Loop, ...]] = {
         Role.WEB: (),

@@ -5,7 +5,6 @@ import re
 from pydantic_core import ErrorDetails
 
 from gateway.config import presets
-from gateway.config.faults import KEY
 from gateway.config.json_schema import description, known_keys
 from gateway.config.problem import Path
 from gateway.config.tree import Mapping, Scalar, find, plain
@@ -31,8 +30,6 @@ def _message(error: ErrorDetails, path: Path, tree: Mapping, written: Mapping) -
             return said(error) + (f": {about}" if about else "")
         case "extra_forbidden":
             return said(error) + did_you_mean(path[-1], _expected_keys(path, tree, written))
-        case "string_pattern_mismatch" if error["loc"][-1] == KEY:
-            return "a name is made of a-z, 0-9 and -"
         case _:
             return said(error)
 

@@ -1,12 +1,21 @@
 """Names that users give to things."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=100)]
+PATTERN = "^[a-z0-9-]+$"
+MAX_LENGTH = 100
+
+Name = Annotated[str, StringConstraints(pattern=PATTERN, max_length=MAX_LENGTH)]
 
 RESERVED = ("gateway", "api", "upcoming")
+
+
+def is_name(text: str) -> bool:
+    """Whether anything can be called so."""
+    return len(text) <= MAX_LENGTH and re.fullmatch(PATTERN, text) is not None
 
 
 def _refuse_reserved(name: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.core.name import PATTERN
+
 MANY = 1000
 """Words among which it takes too long to look for the nearest."""
 
@@ -27,6 +29,8 @@ _WORDS = {
     "bool_parsing": "should be true or false",
     "union_tag_not_found": "is missing its {discriminator}",
     "union_tag_invalid": "should be one of {expected_tags}",
+    "too_short": "should have at least {min_length} in it",
+    "too_long": "should have at most {max_length} in it",
     "greater_than": "should be more than {gt}",
     "greater_than_equal": "should be at least {ge}",
     "less_than_equal": "should be at most {le}",
@@ -36,6 +40,8 @@ _WORDS = {
 
 def said(error: ErrorDetails) -> str:
     """What pydantic means by an error."""
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == PATTERN:
+        return "a name is made of a-z, 0-9 and -"
     context = {name: _limit(value) for name, value in error.get("ctx", {}).items()}
     if error["type"] in _WORDS:
         return _WORDS[error["type"]].format_map(context)
@@ -45,13 +51,22 @@ def said(error: ErrorDetails) -> str:
 def wrong_fields(error: ValidationError) -> dict[str, str]:
     """All that is wrong, by the path of the field; a message that begins with the name of a field is about that."""
     found: dict[str, str] = {}
-    for details in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for details in errors:
+        if any(_is_why(other, details) for other in errors):
+            continue
         path, message = details["loc"], said(details)
         field, _, rest = message.partition(": ")
         if isinstance(details["input"], dict) and field in details["input"]:
             path, message = (*path, field), rest
         found.setdefault(".".join(map(str, path)), message)
     return found
+
+
+def _is_why(error: ErrorDetails, other: ErrorDetails) -> bool:
+    """Whether a list is too short only because of what is wrong with its items."""
+    above = other["loc"]
+    return other["type"] == "too_short" and len(error["loc"]) > len(above) and error["loc"][: len(above)] == above
 
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:

@@ -56,7 +56,8 @@ class Intake:
         snapshot = self._current.snapshot
         if target not in snapshot.targets:
             raise NotFound(f"there is no target {target!r}")
-        event = self._manual(target, payload, by)
+        data = {"target": target, "payload": payload, "requested_by": by}
+        event = manual_event(target, data, self._database.now())
         request = Request(
             target=target,
             payload=strict_json.dump(payload),
@@ -67,25 +68,16 @@ class Intake:
             lane=self._lane(target, event, payload),
             requested_by=by,
         )
+        return await self.request(event, request)
+
+    async def request(self, event: Event, request: Request) -> Decision:
+        """Commits a request by hand, with what the triggers make of its event; returns what became of the request."""
+        snapshot = self._current.snapshot
         listening = plan(event, snapshot.listeners(event.source), snapshot.lanes, event.received_at)
         acceptance = Acceptance(event, Plan((request, *listening.steps)), snapshot.limits)
         accepted = await self._database.commit(accept, (acceptance,))
         self._wake({request.target for request in acceptance.plan.requests})
         return accepted[0].decisions[0]
-
-    def _manual(self, target: str, payload: Any, by: str) -> Event:
-        now = self._database.now()
-        data = {"target": target, "payload": payload, "requested_by": by}
-        return Event(
-            id=new_id(),
-            source="api",
-            type="gateway.manual",
-            subject=target,
-            time=now,
-            received_at=now,
-            data=data,
-            body=strict_json.dump(data),
-        )
 
     def _lane(self, target: str, event: Event, payload: Any) -> str | None:
         context = {"event": event.context(), "now": clock(event.received_at)}
@@ -117,3 +109,17 @@ class Intake:
     async def resume(self, target: str) -> None:
         await self._database.commit(resume_targets, target)
         self._wake([target])
+
+
+def manual_event(subject: str, data: dict[str, Any], now: datetime) -> Event:
+    """What happens when somebody asks for something by hand."""
+    return Event(
+        id=new_id(),
+        source="api",
+        type="gateway.manual",
+        subject=subject,
+        time=now,
+        received_at=now,
+        data=data,
+        body=strict_json.dump(data),
+    )

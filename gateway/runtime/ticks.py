@@ -42,18 +42,19 @@ def schedule_of(stored: StoredSchedule, snapshot: Snapshot) -> Schedule | None:
     """A schedule again; `None` where it is of a file that says nothing of it on this node."""
     if stored.origin == Origin.FILE:
         return snapshot.schedules.get(stored.name)
-    return _parsed(stored.definition)
+    return parsed(stored.definition)
 
 
 @lru_cache(maxsize=10_000)
-def _parsed(definition: bytes) -> Schedule:
+def parsed(definition: bytes) -> Schedule:
+    """What is stored of a schedule, its templates as mere texts. Raises `ValueError` where that is none any more."""
     return Schedule.model_validate(literal(orjson.loads(definition)))
 
 
 def forget_zones() -> None:
     """Has the rules of all time zones read anew, as they may have changed on disk."""
     forget()
-    _parsed.cache_clear()
+    parsed.cache_clear()
 
 
 def look(leading: Leading, stored: StoredSchedule, snapshot: Snapshot, now: datetime) -> Ticking | None:

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.reload import Reload
+from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current
 from gateway.store.database import Database
@@ -32,6 +33,7 @@ class Edge:
     database: Database
     current: Current
     intake: Intake
+    scheduling: Scheduling
     health: Health
     reload: Reload
     deadlines: Deadlines = Deadlines()

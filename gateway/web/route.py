@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from gateway.core.access import Role
 from gateway.web.parameters import Model
@@ -20,4 +21,4 @@ class Route:
     role: Role
     handler: Handler
     query: type[Model] | None = None
-    body: type[Model] | None = None
+    body: type[BaseModel] | None = None

@@ -12,7 +12,7 @@ from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailabl
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, probes
 from gateway.web.access import CALLER, admit
-from gateway.web.api import events, reload, runs, status, targets
+from gateway.web.api import events, reload, runs, schedules, status, targets
 from gateway.web.edge import EDGE
 from gateway.web.problems import failure, problem
 from gateway.web.route import Handler, Route
@@ -20,7 +20,14 @@ from gateway.web.route import Handler, Route
 log = structlog.get_logger(__name__)
 
 PROBES: dict[str, Handler] = {"/healthz": probes.healthz, "/readyz": probes.readyz}
-API: tuple[Route, ...] = (*status.ROUTES, *events.ROUTES, *runs.ROUTES, *targets.ROUTES, *reload.ROUTES)
+API: tuple[Route, ...] = (
+    *status.ROUTES,
+    *events.ROUTES,
+    *runs.ROUTES,
+    *targets.ROUTES,
+    *schedules.ROUTES,
+    *reload.ROUTES,
+)
 
 
 def add_probes(router: web.UrlDispatcher) -> None:

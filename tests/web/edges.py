@@ -17,6 +17,7 @@ from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
 from gateway.runtime.reload import Candidate, Reload
+from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.sources import webhook
 from gateway.sources.webhook import WebhookSource
@@ -104,6 +105,7 @@ def snapshot_of(config: Config, targets: Mapping[str, Any]) -> Snapshot:
         triggers=config.triggers,
         targets=targets,
         windows=config.windows,
+        schedules=config.schedules,
         server=config.server,
         access=config.access,
     )
@@ -117,12 +119,14 @@ async def _edge(
     lease = Lease(database, current.snapshot, timedelta(seconds=15))
     await lease.acquire()
     dispatcher = Dispatcher(database, current, lease)
+    intake = Intake(database, current, dispatcher.wake)
     if dispatching:
         await stack.enter_async_context(_dispatching(dispatcher))
     return Edge(
         database=database,
         current=current,
-        intake=Intake(database, current, dispatcher.wake),
+        intake=intake,
+        scheduling=Scheduling(database, current, intake, lambda: None),
         health=Health(database, lease),
         reload=Reload(current, lease, dispatcher, _the_same),
         deadlines=deadlines,

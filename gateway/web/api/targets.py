@@ -1,50 +1,33 @@
 """Targets: how they are; running, pausing and resuming them by hand."""
 
-import asyncio
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from aiohttp import web
 from pydantic import Field
 
 from gateway.core.access import Role
-from gateway.core.duration import Duration
 from gateway.core.errors import NotFound
 from gateway.core.run import FINAL
-from gateway.store.history import RunFilter, find_run, list_runs, list_targets
+from gateway.store.history import RunFilter, list_runs, list_targets
 from gateway.web.access import CALLER
-from gateway.web.api.runs import requested
+from gateway.web.api.pausing import Pausing, Resuming
+from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import Instant, Key, Model, Name, Page, Reason, parse_body, parse_query
+from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
 OUTCOMES = 10
-LOOK_AGAIN = (0.05, 1.0)
-"""Seconds between two looks at a run that is waited for: at first, and at most."""
 
 
 class TargetsQuery(Page):
     cursor: Name | None = None
 
 
-class RunQuery(Model):
-    wait: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(hours=1))] | None = None
-
-
 class Running(Model):
     payload: Any = Field(default_factory=dict, description="What the target is given, literally.")
     key: Key | None = Field(None, description="Merges with a run of the same key that waits.")
     due_at: Instant | None = None
-
-
-class Pausing(Model):
-    lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(None, alias="for")
-    reason: Reason | None = None
-
-
-class Resuming(Model):
-    pass
 
 
 async def show_targets(request: web.Request) -> web.Response:
@@ -69,10 +52,7 @@ async def run_target(request: web.Request) -> web.Response:
     decision = await edge.intake.run(
         name, payload=body.payload, key=body.key, due_at=body.due_at, by=request[CALLER].name
     )
-    run = await requested(edge.database, decision)
-    if query.wait:
-        run = await _finished(request, run, query.wait)
-    return reply(run, status=200 if run["state"] in FINAL else 202)
+    return await reply_with_run(request, decision, query.wait)
 
 
 async def pause_target(request: web.Request) -> web.Response:
@@ -110,19 +90,6 @@ async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
     ended = [run for run in runs.items if run["state"] in FINAL][:OUTCOMES]
     shown = ("id", "state", "finished_at", "reason")
     return {**described[0], "last_outcomes": [{field: run[field] for field in shown} for run in ended]}
-
-
-async def _finished(request: web.Request, run: dict[str, Any], lasting: timedelta) -> dict[str, Any]:
-    """The run as it is once it is final, the time is over, the client gone, or the gateway about to end."""
-    edge = request.app[EDGE]
-    loop = asyncio.get_running_loop()
-    over = loop.time() + lasting.total_seconds()
-    pause, longest = LOOK_AGAIN
-    while run["state"] not in FINAL and loop.time() < over and request.transport and not edge.health.stopping:
-        await asyncio.sleep(min(pause, over - loop.time()))
-        pause = min(2 * pause, longest)
-        run = await find_run(edge.database, run["id"]) or run
-    return run
 
 
 ROUTES = (

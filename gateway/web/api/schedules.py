@@ -1,0 +1,172 @@
+"""Schedules: what they are and what is to come of them; defining, forcing, pausing and resuming them."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import Field
+
+from gateway.core.access import Role
+from gateway.core.errors import NotFound
+from gateway.core.name import is_name
+from gateway.core.schedule import Schedule
+from gateway.core.window import Window
+from gateway.runtime.scheduling import NewSchedule
+from gateway.runtime.ticks import parsed
+from gateway.runtime.upcoming import instants, upcoming
+from gateway.store.schedules import StoredSchedule, find_schedule, list_schedules
+from gateway.store.skips import list_skips
+from gateway.web.access import CALLER
+from gateway.web.api.pausing import Pausing, Resuming
+from gateway.web.api.waiting import RunQuery, reply_with_run
+from gateway.web.edge import EDGE, Edge
+from gateway.web.parameters import Model, Name, Page, parse_body, parse_object, parse_query
+from gateway.web.replies import reply
+from gateway.web.route import Route
+
+SKIPPED = 20
+UPCOMING = 5
+
+
+class SchedulesQuery(Page):
+    cursor: Name | None = None
+
+
+class UpcomingQuery(Model):
+    hours: int = Field(24, ge=1, le=366 * 24)
+
+
+class Forcing(Model):
+    pass
+
+
+async def show_schedules(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    query = parse_query(request, SchedulesQuery)
+    listed = await list_schedules(edge.database, query.limit + 1, query.cursor or "")
+    page = listed[: query.limit]
+    items = await asyncio.to_thread(_shown, page, edge.current.snapshot.windows, edge.database.now())
+    return reply({"items": items, "next": page[-1].name if len(listed) > query.limit else None})
+
+
+async def create_schedule(request: web.Request) -> web.Response:
+    """The body is what the file says of a schedule, and its name; nothing in it is a template."""
+    edge = request.app[EDGE]
+    fields = await parse_object(request)
+    name = await edge.scheduling.create(fields, by=request[CALLER].name)
+    return reply(await _on_its_own_page(edge, name), status=201)
+
+
+async def show_schedule(request: web.Request) -> web.Response:
+    return reply(await _on_its_own_page(request.app[EDGE], request.match_info["name"]))
+
+
+async def replace_schedule(request: web.Request) -> web.Response:
+    edge, stored = request.app[EDGE], await _asked_for(request)
+    fields = await parse_object(request)
+    await edge.scheduling.replace(stored.name, fields, by=request[CALLER].name)
+    return reply(await _on_its_own_page(edge, stored.name))
+
+
+async def remove_schedule(request: web.Request) -> web.Response:
+    stored = await _asked_for(request)
+    await request.app[EDGE].scheduling.remove(stored.name)
+    return web.Response(status=204)
+
+
+async def run_schedule(request: web.Request) -> web.Response:
+    """As running its target by hand, with its payload."""
+    stored = await _asked_for(request)
+    query = parse_query(request, RunQuery)
+    await parse_body(request, Forcing)
+    decision = await request.app[EDGE].scheduling.run(stored, by=request[CALLER].name)
+    return await reply_with_run(request, decision, query.wait)
+
+
+async def pause_schedule(request: web.Request) -> web.Response:
+    edge, name = request.app[EDGE], (await _asked_for(request)).name
+    body = await parse_body(request, Pausing)
+    await edge.scheduling.pause(name, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
+    return reply(await _on_its_own_page(edge, name))
+
+
+async def resume_schedule(request: web.Request) -> web.Response:
+    edge, name = request.app[EDGE], (await _asked_for(request)).name
+    await parse_body(request, Resuming)
+    await edge.scheduling.resume(name)
+    return reply(await _on_its_own_page(edge, name))
+
+
+async def show_upcoming(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    query = parse_query(request, UpcomingQuery)
+    found = await upcoming(edge.database, edge.current.snapshot.windows, timedelta(hours=query.hours))
+    return await asyncio.to_thread(reply, found)
+
+
+async def _asked_for(request: web.Request) -> StoredSchedule:
+    return await _find(request.app[EDGE], request.match_info["name"])
+
+
+async def _find(edge: Edge, name: str) -> StoredSchedule:
+    stored = await find_schedule(edge.database, name) if is_name(name) else None
+    if stored is None:
+        raise NotFound("there is no such schedule")
+    return stored
+
+
+async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
+    stored = await _find(edge, name)
+    windows, now = edge.current.snapshot.windows, edge.database.now()
+    [shown] = await asyncio.to_thread(_shown, [stored], windows, now, count=UPCOMING)
+    return {**shown, "skipped": await list_skips(edge.database, name, SKIPPED)}
+
+
+def _shown(
+    page: list[StoredSchedule], windows: Mapping[str, Window], now: datetime, count: int | None = None
+) -> list[dict[str, Any]]:
+    """Schedules as the API has them, each with so many of its next instants if that is asked for."""
+    return [_one(stored, windows, now, count) for stored in page]
+
+
+def _one(stored: StoredSchedule, windows: Mapping[str, Window], now: datetime, count: int | None) -> dict[str, Any]:
+    names = {"name": stored.name, "origin": stored.origin}
+    try:
+        schedule = parsed(stored.definition)
+    except ValueError as error:
+        return {**names, **_state(stored, now), "next_due": None, "broken": str(error)}
+    fields = orjson.loads(stored.definition)
+    coming = list(islice(instants(stored, schedule, windows, now), count or 1))
+    shown = {**names, **fields, **_state(stored, now), "next_due": coming[0] if coming else None}
+    return shown if count is None else {**shown, "upcoming": coming}
+
+
+def _state(stored: StoredSchedule, now: datetime) -> dict[str, Any]:
+    pause = {"by": stored.paused_by, "reason": stored.pause_reason, "until": stored.paused_until}
+    return {
+        "enabled": stored.enabled,
+        "paused": pause if stored.is_paused(now) else None,
+        "last_tick_at": stored.last_tick_at,
+        "last_run_id": stored.last_run_id,
+        "ticks": stored.ticks,
+        "created_at": stored.created_at,
+        "updated_at": stored.updated_at,
+        "updated_by": stored.updated_by,
+    }
+
+
+ROUTES = (
+    Route("GET", "/api/v1/schedules", Role.VIEWER, show_schedules, query=SchedulesQuery),
+    Route("POST", "/api/v1/schedules", Role.ADMIN, create_schedule, body=NewSchedule),
+    Route("GET", "/api/v1/schedules/upcoming", Role.VIEWER, show_upcoming, query=UpcomingQuery),
+    Route("GET", "/api/v1/schedules/{name}", Role.VIEWER, show_schedule),
+    Route("PUT", "/api/v1/schedules/{name}", Role.ADMIN, replace_schedule, body=Schedule),
+    Route("DELETE", "/api/v1/schedules/{name}", Role.ADMIN, remove_schedule),
+    Route("POST", "/api/v1/schedules/{name}/run", Role.OPERATOR, run_schedule, query=RunQuery, body=Forcing),
+    Route("POST", "/api/v1/schedules/{name}/pause", Role.OPERATOR, pause_schedule, body=Pausing),
+    Route("POST", "/api/v1/schedules/{name}/resume", Role.OPERATOR, resume_schedule, body=Resuming),
+)
