@@ -174,7 +174,7 @@ def _written(cron: str) -> list[str]:
         raise ValueError(f"expected one of {', '.join(_ALIASES)}, or five fields")
     fields = _ALIASES.get(text, text).split()
     if len(fields) not in (5, 6):
-        raise ValueError("expected five fields: minute, hour, day of month, month, weekday; or six, second first")
+        raise ValueError("expected five fields: minute, hour, day, month, weekday; or six, second first")
     return fields
 
 

@@ -95,7 +95,7 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
         ]),
         # Windows
         ("windows: {w: {cron: '0 22 * *', for: 4h}}", [
-            "1:21: windows.w.cron: expected five fields: minute, hour, day of month, month, weekday; or six, second first",
+            "1:21: windows.w.cron: expected five fields: minute, hour, day, month, weekday; or six, second first",
         ]),
         ("windows: {w: {cron: '0 0 31 2 *', for: 0s, timezone: Mars/Olympus}}", [
             "1:21: windows.w.cron: there is no such day",
