@@ -23,12 +23,13 @@ _INSTANT = timedelta(microseconds=1)
 class Tick:
     """A due instant that is made.
 
-    `missed` counts those before it that it stands for; one that is `alone` does not merge with others. The ticks of a
-    continuous schedule are told apart by their `number`, as no instant does.
+    `missed` counts those before it that it stands for, the first of which is `missed_since`; one that is `alone` does
+    not merge with others. The ticks of a continuous schedule are told apart by their `number`, as no instant does.
     """
 
     instant: datetime
     missed: int = 0
+    missed_since: datetime | None = None
     alone: bool = False
     number: int | None = None
 
@@ -126,7 +127,9 @@ _Made = tuple[list[Tick], list[Skip]]
 
 
 def _once(due: Sequence[datetime], _now: datetime, _misfire: Misfire) -> _Made:
-    return [Tick(instant=due[-1], missed=len(due) - 1)] if due else [], []
+    if len(due) > 1:
+        return [Tick(instant=due[-1], missed=len(due) - 1, missed_since=due[0])], []
+    return [Tick(instant=instant) for instant in due], []
 
 
 def _all(due: Sequence[datetime], _now: datetime, misfire: Misfire) -> _Made:

@@ -22,8 +22,9 @@ class Request:
     `until` is `None` where there is no `once:`; then `key` does not hold anything. `lane` is the rendered `per_key.key`
     of the target. `due_at` is `None` for "now". `run_id` is the id of the run, should it make one.
 
-    Of a tick: `scheduled_for` is the instant it was due, `missed` how many before it came to nothing. A run that is not
-    started by `expires_at`, or of whose key a run started within `fresh_for` has succeeded, is cancelled instead.
+    Of a tick: `scheduled_for` is the instant it was due, `missed` how many before it came to nothing, from
+    `missed_since` on. A run that is not started by `expires_at`, or of whose key a run started within `fresh_for` has
+    succeeded, is cancelled instead.
     """
 
     target: str
@@ -41,6 +42,7 @@ class Request:
     retried_from: str | None = None
     scheduled_for: datetime | None = None
     missed: int | None = None
+    missed_since: datetime | None = None
     expires_at: datetime | None = None
     fresh_for: timedelta | None = None
     run_id: str = field(default_factory=new_id)

@@ -63,6 +63,7 @@ def _request(schedule: Schedule, target: str, tick: Tick, event: Event, lanes: L
         lane=rendered.lane,
         scheduled_for=tick.instant,
         missed=tick.missed,
+        missed_since=tick.missed_since,
         expires_at=tick.instant + schedule.expires if schedule.expires else None,
         fresh_for=schedule.fresh_for,
     )

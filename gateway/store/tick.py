@@ -86,7 +86,7 @@ def _make(work: Work, tickings: Mapping[str, Ticking]) -> dict[str, Ticked]:
     made_before = _stored_events(work.connection, [acceptance.event.id for _, acceptance in ticks])
     ticks = [(name, acceptance) for name, acceptance in ticks if acceptance.event.id not in made_before]
     ticks = _leave_out_those_in_the_way(work.connection, ticks, ticked)
-    _cancel_running(work, [tickings[name] for name, _ in ticks])
+    _cancel_running(work, [tickings[name] for name, acceptance in ticks if acceptance.plan.requests])
     results = accept(work, [(acceptance,) for _, acceptance in ticks])
     for (name, _), accepted in zip(ticks, results, strict=True):
         ticked[name].accepted += accepted
@@ -106,12 +106,17 @@ def _leave_out_those_in_the_way(
     for name, acceptance in ticks:
         request = requests.get(acceptance.event.id)
         holder = busy.get((request.target, request.key or "")) if request else None
-        if holder is None:
+        if request is None or holder is None:
             wanted.append((name, acceptance))
         else:
-            instant = acceptance.event.time
-            ticked[name].skips.append(Skip(since=instant, until=instant, count=1, reason=f"run {holder} is not over"))
+            ticked[name].skips.append(_skip(acceptance.event.time, request, f"run {holder} is not over"))
     return wanted
+
+
+def _skip(instant: datetime, request: Request, reason: str) -> Skip:
+    """The tick, and those that it would have stood for."""
+    count = 1 + (request.missed or 0)
+    return Skip(since=request.missed_since or instant, until=instant, count=count, reason=reason)
 
 
 _STORED_EVENTS = select(events.c.id).where(events.c.id.in_(bindparam("wanted", expanding=True)))

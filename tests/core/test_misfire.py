@@ -112,7 +112,8 @@ def expected(
     if not wanted:
         return [], skips
     if policy == "once":
-        return [Tick(instant=wanted[-1], missed=len(wanted) - 1)], skips
+        since = wanted[0] if len(wanted) > 1 else None
+        return [Tick(instant=wanted[-1], missed=len(wanted) - 1, missed_since=since)], skips
     if policy == "all":
         ticks = [Tick(instant=instant, alone=len(wanted) > 1) for instant in wanted[-most:]]
         return ticks, skips + record(wanted[:-most], TOO_MANY)
@@ -291,5 +292,6 @@ def test_t05_of_more_than_can_be_looked_at_the_newest_are() -> None:
     now = START + 2 * MAX_AT_ONCE * SECOND
     considered = look({"interval": "1s"}, START, now, grace="1d")
 
-    assert considered.ticks == (Tick(instant=now, missed=MAX_AT_ONCE - 1),)
+    first = now - (MAX_AT_ONCE - 1) * SECOND
+    assert considered.ticks == (Tick(instant=now, missed=MAX_AT_ONCE - 1, missed_since=first),)
     assert told(considered) == [(START + SECOND, START + MAX_AT_ONCE * SECOND, MAX_AT_ONCE, TOO_MANY_AT_ONCE)]
