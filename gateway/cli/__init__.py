@@ -24,6 +24,9 @@ COMMANDS = {
         "run": "Run a target now.",
         "runs": "List, look at, retry and cancel runs.",
         "events": "List and look at events.",
+        "schedules": "List, define, import and force schedules, and see what is to come.",
+        "pause": "Stop the calls of a target, or the ticks of a schedule.",
+        "resume": "Let a target or a schedule go on.",
     },
 }
 """What there is, by heading. A command `a-b` is `command` in the module `gateway.cli.a_b`."""

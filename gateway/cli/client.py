@@ -82,6 +82,12 @@ class Client:
     def post(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._ask("POST", path, body=orjson.dumps(body))
 
+    def put(self, *path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PUT", path, body=orjson.dumps(body))
+
+    def delete(self, *path: str) -> None:
+        self._ask("DELETE", path)
+
     def _ask(self, method: str, path: tuple[str, ...], query: str = "", body: bytes | None = None) -> Any:
         steps = "/".join(quote(os.fsencode(step), safe="") for step in path)
         headers = {"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})}
@@ -92,7 +98,12 @@ class Client:
 
 
 def accepted(answer: Answer, *, about_401: str = "") -> Any:
-    """The JSON object of a 2xx answer. Raises `Failure` for any other; what is `about_401` goes with a 401."""
+    """The JSON object of a 2xx answer, `None` for one that has nothing to say.
+
+    Raises `Failure` for any other; what is `about_401` goes with a 401.
+    """
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return None
     try:
         document = answer.json() if answer.is_json else None
     except ValueError:

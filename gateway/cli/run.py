@@ -12,7 +12,7 @@ from gateway.cli import options
 from gateway.cli.client import Client
 from gateway.cli.display import print_json
 from gateway.cli.failure import Exit
-from gateway.cli.parameters import DURATION, JSON
+from gateway.cli.parameters import JSON
 from gateway.cli.waiting import until_final
 from gateway.core.printable import one_line
 from gateway.core.run import FINAL, State
@@ -24,8 +24,8 @@ INTERRUPTED = 130
 @click.argument("target")
 @click.option("--payload", type=JSON, default="{}", metavar="JSON", help="What the target is given.")
 @click.option("--key", help="Joins what waits under this key; without one the run is a new one.")
-@click.option("--wait", is_flag=True, help="Until it is over; exit code 1 unless it succeeds.")
-@click.option("--timeout", type=DURATION, default="10m", show_default=True, help="Of waiting; exit code 3 then.")
+@options.wait
+@options.timeout
 @options.as_json
 @click.pass_context
 def command(
@@ -39,14 +39,21 @@ def command(
     client = Client.from_environment()
     body = {"payload": payload, **({"key": key} if key else {})}
     run = client.post("targets", target, "run", body=body)
-    if wait:
-        run = _wait(ctx, client, run, timeout)
+    conclude(ctx, client, run, timeout if wait else None, as_json=as_json)
+
+
+def conclude(
+    ctx: click.Context, client: Client, run: Mapping[str, Any], lasting: timedelta | None, *, as_json: bool
+) -> None:
+    """Waits for the end of a run if that is wanted, says how it is, and ends the command as the run has ended."""
+    if lasting:
+        run = _wait(ctx, client, run, lasting)
     if as_json:
         print_json(run)
     else:
         click.echo(_sentence(run))
     failed = run["state"] in FINAL and run["state"] != State.SUCCEEDED
-    ctx.exit(Exit.RUN_FAILED if wait and failed else Exit.DONE)
+    ctx.exit(Exit.RUN_FAILED if lasting and failed else Exit.DONE)
 
 
 def _wait(ctx: click.Context, client: Client, run: Mapping[str, Any], timeout: timedelta) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from gateway.cli.display import print_fields, print_json, print_page, print_rows
 from gateway.core.printable import one_line
 from gateway.core.run import State
 
-_COLUMNS = ("id", "state", "target", "trigger", "key", "attempt", "events", "created_at", "reason")
+_COLUMNS = ("id", "state", "target", "trigger", "schedule", "key", "attempt", "events", "created_at", "reason")
 _ATTEMPT_COLUMNS = ("number", "outcome", "status", "started_at", "finished_at", "node", "reason")
 
 

@@ -59,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = answer  # noqa: N815 - the name that the standard library looks for
     do_POST = answer  # noqa: N815
+    do_PUT = answer  # noqa: N815
+    do_DELETE = answer  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""
