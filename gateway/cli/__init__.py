@@ -24,7 +24,7 @@ COMMANDS = {
         "run": "Run a target now.",
         "runs": "List, look at, retry and cancel runs.",
         "events": "List and look at events.",
-        "schedules": "List, define, import and force schedules, and see what is to come.",
+        "schedules": "Look at schedules and what is to come; define and force them.",
         "pause": "Stop the calls of a target, or the ticks of a schedule.",
         "resume": "Let a target or a schedule go on.",
     },

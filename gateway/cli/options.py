@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.parameters import DURATION
-
 config = click.option(
     "-c",
     "--config",
@@ -21,9 +19,5 @@ config = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 since = click.option("--since", metavar="TIME", help="From then on: 2027-01-15T22:00:00Z, or an age such as 2h.")
 until = click.option("--until", metavar="TIME", help="Before that: likewise.")
-wait = click.option("--wait", is_flag=True, help="Until it is over; exit code 1 unless it succeeds.")
-timeout = click.option(
-    "--timeout", type=DURATION, default="10m", show_default=True, help="Of waiting; exit code 3 then."
-)
 limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 pausable = click.argument("kind", type=click.Choice(["target", "schedule"]))

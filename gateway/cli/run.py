@@ -1,8 +1,8 @@
 """`gateway run`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -12,20 +12,30 @@ from gateway.cli import options
 from gateway.cli.client import Client
 from gateway.cli.display import print_json
 from gateway.cli.failure import Exit
-from gateway.cli.parameters import JSON
+from gateway.cli.parameters import DURATION, JSON
 from gateway.cli.waiting import until_final
 from gateway.core.printable import one_line
 from gateway.core.run import FINAL, State
 
 INTERRUPTED = 130
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def waits(command: F) -> F:
+    """The options of a command that may wait for the end of the run it asks for: `wait` and `timeout`."""
+    wait = click.option("--wait", is_flag=True, help="Until it is over; exit code 1 unless it succeeds.")
+    timeout = click.option(
+        "--timeout", type=DURATION, default="10m", show_default=True, help="Of waiting; exit code 3 then."
+    )
+    return wait(timeout(command))
+
 
 @click.command()
 @click.argument("target")
 @click.option("--payload", type=JSON, default="{}", metavar="JSON", help="What the target is given.")
 @click.option("--key", help="Joins what waits under this key; without one the run is a new one.")
-@options.wait
-@options.timeout
+@waits
 @options.as_json
 @click.pass_context
 def command(

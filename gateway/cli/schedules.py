@@ -14,7 +14,7 @@ from gateway.cli.display import print_fields, print_json, print_page, print_rows
 from gateway.cli.failure import Exit
 from gateway.cli.importing import import_all
 from gateway.cli.parameters import JSON
-from gateway.cli.run import conclude
+from gateway.cli.run import conclude, waits
 from gateway.core.printable import one_line
 
 _COLUMNS = ("name", "origin", "timing", "target", "enabled", "paused", "next_due", "last_tick_at")
@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group()
 def command() -> None:
-    """List, define, import and force schedules, and see what is to come."""
+    """Look at schedules and what is to come; define and force them."""
 
 
 @command.command("list")
@@ -115,8 +115,7 @@ def remove_schedule(name: str) -> None:
 
 @command.command("run")
 @click.argument("name")
-@options.wait
-@options.timeout
+@waits
 @options.as_json
 @click.pass_context
 def run_schedule(ctx: click.Context, *, name: str, wait: bool, timeout: timedelta, as_json: bool) -> None:
@@ -137,7 +136,8 @@ def import_schedules(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Define what stands under `schedules:` in a FILE, as a configuration has it.
 
     What is missing is created, what differs is updated, what is equal is left alone, and nothing is removed. Texts are
-    no templates, and ${VAR} is filled in here. Exit code 2 if any schedule is refused; the others are imported all the same.
+    no templates; references such as ${VAR} are filled in here. Exit code 2 if any schedule is refused; the others are
+    imported all the same.
     """
     results = import_all(Client.from_environment(), *read_schedules(file))
     if as_json:
