@@ -6,7 +6,6 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -116,18 +116,32 @@ class Ticker:
         ticked = await self._commit_all(tick, tickings)
         for ticking, made in zip(tickings, ticked, strict=True):
             _tell(ticking, made)
+        refused = [one.stored for one, made in zip(tickings, ticked, strict=True) if isinstance(made, Exception)]
+        await self._commit_all(tick, [_put_off(leading, stored, now) for stored in refused])
         requests = [
             request for one in tickings for acceptance in one.acceptances for request in acceptance.plan.requests
         ]
         self._wake_dispatcher({request.target for request in requests})
 
-    async def _commit_all(self, transaction: Transaction[A, R], requests: Sequence[A]) -> list[R]:
-        """As many at a time as the writer takes. Raises `NotLeading` and `Unavailable`."""
-        results: list[R] = []
+    async def _commit_all(self, transaction: Transaction[A, R], requests: Sequence[A]) -> list[R | Exception]:
+        """As many at a time as the writer takes; what the database refuses does not keep the others waiting.
+
+        Raises `NotLeading` and `Unavailable`.
+        """
+        results: list[R | Exception] = []
         for start in range(0, len(requests), BATCH):
             some = requests[start : start + BATCH]
-            results += await asyncio.gather(*(self._database.commit(transaction, request) for request in some))
+            results += await asyncio.gather(*(self._commit(transaction, request) for request in some))
         return results
+
+    async def _commit(self, transaction: Transaction[A, R], request: A) -> R | Exception:
+        try:
+            return await self._database.commit(transaction, request)
+        except (NotLeading, Unavailable):
+            raise
+        except Exception as error:
+            log.exception("ticker.refused")
+            return error
 
 
 def _changes(leading: Leading, snapshot: Snapshot, stored: Mapping[str, bytes]) -> list[FileChange]:
@@ -151,15 +165,19 @@ def _look(leading: Leading, stored: StoredSchedule, snapshot: Snapshot, now: dat
     except Exception:
         log.exception("schedule.broken", schedule=stored.name)
         ticking = None
-    if ticking is not None:
-        return ticking
-    put_off = now + BROKEN_AGAIN_AFTER
-    return Ticking(leading=leading, stored=stored, cursor=stored.cursor, next_at=put_off, zone_rules=stored.zone_rules)
+    return ticking or _put_off(leading, stored, now)
 
 
-def _tell(ticking: Ticking, ticked: Ticked | None) -> None:
+def _put_off(leading: Leading, stored: StoredSchedule, now: datetime) -> Ticking:
+    later = now + BROKEN_AGAIN_AFTER
+    return Ticking(leading=leading, stored=stored, cursor=stored.cursor, next_at=later, zone_rules=stored.zone_rules)
+
+
+def _tell(ticking: Ticking, ticked: Ticked | Exception | None) -> None:
     name = ticking.stored.name
-    for accepted in ticked.accepted if ticked else ():
+    if not isinstance(ticked, Ticked):
+        return
+    for accepted in ticked.accepted:
         log.debug("schedule.ticked", schedule=name, event_id=accepted.event_id)
-    for skip in ticked.skips if ticked else ():
+    for skip in ticked.skips:
         log.info("schedule.skipped", schedule=name, count=skip.count, reason=skip.reason, until=str(skip.until))
