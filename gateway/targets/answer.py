@@ -1,7 +1,7 @@
 """What a target answered, and what that means for the attempt."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -111,8 +111,8 @@ def judge(answer: Answer, rules: Rules, retry: Retry, context: Mapping[str, Any]
     seen = {**context, "response": answer.context} if rules.expressions else context
     problem = _problem(answer, rules.success, seen)
     if problem is None:
-        return _succeeded(answer, rules.output, seen)
-    permanent, error = _holds(rules.permanent, seen)
+        return succeeded(answer.status, lambda: rules.output.render(seen) if rules.output else None)
+    permanent, error = holds(rules.permanent, seen)
     notes = [problem, "the answer was too long and has been cut" if answer.cut else None]
     notes.append(f"permanent cannot be evaluated: {error}" if error else None)
     reason = printable("; ".join(note for note in notes if note))
@@ -132,13 +132,14 @@ def _problem(answer: Answer, success: Success, seen: Mapping[str, Any]) -> str |
         return said
     if success.when is None:
         return None
-    holds, error = _holds(success.when, seen)
+    met, error = holds(success.when, seen)
     if error:
         return f"{said}, but success.when cannot be evaluated: {error}"
-    return None if holds else f"{said}, but this does not hold: {success.when.source:.200}"
+    return None if met else f"{said}, but this does not hold: {success.when.source:.200}"
 
 
-def _holds(expression: Expression | None, seen: Mapping[str, Any]) -> tuple[bool, TemplateError | None]:
+def holds(expression: Expression | None, seen: Mapping[str, Any]) -> tuple[bool, TemplateError | None]:
+    """Whether it is true, and what is wrong with it; what cannot be evaluated does not hold."""
     try:
         return expression is not None and expression.holds(seen), None
     except TemplateError as error:
@@ -162,14 +163,12 @@ def _is_server_error(status: int) -> bool:
     return HTTPStatus.INTERNAL_SERVER_ERROR <= status < HTTPStatus.INTERNAL_SERVER_ERROR + 100
 
 
-def _succeeded(answer: Answer, output: Tree | None, seen: Mapping[str, Any]) -> Succeeded:
+def succeeded(status: int, output: Callable[[], Any]) -> Succeeded:
     """The work is done, so an output that cannot be kept is no failure: that would do it again."""
-    if output is None:
-        return Succeeded(status=answer.status)
     try:
-        return Succeeded(status=answer.status, output=_storable(output.render(seen)))
+        return Succeeded(status=status, output=_storable(output()))
     except (TemplateError, TypeError, Unparseable) as error:
-        return Succeeded(status=answer.status, reason=printable(f"its output was not kept: {error}"))
+        return Succeeded(status=status, reason=printable(f"its output was not kept: {error}"))
 
 
 def _storable(output: Any) -> Any:
