@@ -38,6 +38,7 @@ class Attempt:
         self.payload_bytes = run.payload
         self.traceparent = f"00-{run.id.replace('-', '')}-{secrets.token_hex(8)}-01"
         self.context: Mapping[str, Any] = {}
+        self.at_once = False
         self.snapshot = snapshot
         self._target = snapshot.targets[run.target]
         self.settings = self._target.settings
@@ -53,8 +54,12 @@ class Attempt:
     def log_tail(self) -> str:
         return "\n".join(self._lines)[-MAX_LOG_CHARACTERS:]
 
-    def stop(self, outcome: Outcome) -> None:
-        """Ends the call; what it would have answered is not waited for."""
+    def stop(self, outcome: Outcome, *, at_once: bool = False) -> None:
+        """Ends the call; what it would have answered is not waited for.
+
+        It may take its time to end well, unless it must end at once or is stopped again.
+        """
+        self.at_once |= at_once
         self._stopped = self._stopped or outcome
         if self._call is not None:
             self._call.cancel()
@@ -87,7 +92,9 @@ class Attempt:
             async with asyncio.timeout(timeout.total_seconds()):
                 return await self._target.perform(call, self)
         except TimeoutError:
-            return RetryableFailure(reason=f"timed out after {format_duration(timeout)}", reached=False)
+            return RetryableFailure(
+                reason=f"timed out after {format_duration(timeout)}", reached=not self.settings.LATE_IS_UNREACHED
+            )
 
     async def _context(self, database: Database) -> dict[str, Any]:
         """What templates see; the events are loaded only where a template looks at them."""

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = timedelta(seconds=1)
 LAST_CLAIM = 1.0  # seconds that a claim under way at the shutdown may take
+LAST_WORDS = 10.0  # seconds that broken-off calls may take to end well
+AT_ONCE = 2.0  # seconds that they take when told again
 SETTLE_AGAIN_AFTER = 1.0
 
 
@@ -97,10 +99,11 @@ class Dispatcher:
             await asyncio.wait_for(self._ended.wait(), LAST_CLAIM)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
-        for attempt in self._attempts.values():
-            attempt.stop(BrokenOff())
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=10)
+        for patience in (LAST_WORDS, AT_ONCE):
+            for attempt in self._attempts.values():
+                attempt.stop(BrokenOff())
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=patience)
 
     async def finish(self) -> None:
         """Waits until all attempts that are in progress now have ended."""
@@ -110,7 +113,7 @@ class Dispatcher:
     def abandon(self) -> None:
         """Ends all calls at once: the lease is over, and another node may begin them again."""
         for attempt in self._attempts.values():
-            attempt.stop(BrokenOff(reason="this node's lease is over"))
+            attempt.stop(BrokenOff(reason="this node's lease is over"), at_once=True)
 
     def cancel(self, run_ids: Iterable[str]) -> None:
         """Ends the calls of cancelled runs, where they are this node's."""

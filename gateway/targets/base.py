@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +34,9 @@ class Settings(BaseModel):
     """The keys that targets of all kinds share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    LATE_IS_UNREACHED: ClassVar[bool] = True
+    """Whether a time-out says that the target could not be reached: what its breaker counts."""
 
     kind: str
     timeout: Duration = Field(timedelta(minutes=5), description="Of one attempt.")
@@ -74,6 +77,8 @@ class Attempt(Protocol):
     """What templates see: `event`, `events`, `payload`, `run`, `now`."""
     payload_bytes: bytes
     """The run's payload as the JSON text it is stored as."""
+    at_once: bool
+    """Whether a call that is cancelled has no time left to end well: another node may begin it again."""
 
     def log(self, text: str) -> None:
         """Adds to the attempt's log."""

@@ -27,6 +27,7 @@ class Attempt:
     traceparent: str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     context: Mapping[str, Any] = field(default_factory=dict)
     payload_bytes: bytes = b""
+    at_once: bool = False
     lines: list[str] = field(default_factory=list)
 
     def log(self, text: str) -> None:
