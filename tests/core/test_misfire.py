@@ -15,6 +15,7 @@ from gateway.core.schedule import Schedule
 from gateway.core.times import NEVER, Times
 from gateway.core.window import Window
 from tests.core.due import utc
+from tests.faults.mutations import module_with
 
 START = utc("2027-01-15T22:00Z")
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -88,6 +89,11 @@ def after(sample: Sample, instant: datetime) -> datetime:
 def told(considered: Considered) -> list[tuple[datetime, datetime, int, str]]:
     """The records of skips, in order, and without what their reasons say about numbers."""
     return sorted((skip.since, skip.until, skip.count, skip.reason.partition(" (")[0]) for skip in considered.skips)
+
+
+def in_places(considered: Considered) -> int:
+    """How many due instants have become something."""
+    return sum(1 + tick.missed for tick in considered.ticks) + sum(skip.count for skip in considered.skips)
 
 
 def record(instants: Sequence[datetime], reason: str) -> list[tuple[datetime, datetime, int, str]]:
@@ -170,7 +176,16 @@ def test_p6_each_due_instant_is_in_exactly_one_place(
     assert list(considered.ticks) == ticks
     assert told(considered) == sorted(skips)
     assert (considered.cursor, considered.next_at) == (now, after(sample, now))
-    assert sum(1 + tick.missed for tick in ticks) + sum(skip.count for skip in considered.skips) == len(instants)
+    assert in_places(considered) == len(instants)
+
+
+def test_c08_misfires_that_leave_no_record_come_to_light() -> None:
+    wrong = module_with("misfires-are-forgotten")
+    one = schedule({"interval": "1m"}, grace="0s")
+    considered = wrong.consider(one, one.due_times("nightly", START), START, START + HOUR, None)
+
+    assert in_places(look({"interval": "1m"}, START, START + HOUR, grace="0s")) == 60
+    assert in_places(considered) == 1
 
 
 @given(SAMPLES, st.lists(st.one_of(SPANS, ODD), min_size=1, max_size=8), st.sampled_from(["once", "all", "skip"]))
@@ -181,7 +196,7 @@ def test_p6_it_does_not_matter_how_often_one_looks(sample: Sample, spans: list[t
     for span in spans:
         now += span
         considered = consider(one, one.due_times("nightly", START), cursor, now, None)
-        counted += sum(1 + tick.missed for tick in considered.ticks) + sum(skip.count for skip in considered.skips)
+        counted += in_places(considered)
         cursor = considered.cursor
 
     assert counted == len(due(sample, START, now))
@@ -282,8 +297,7 @@ def test_t05_ten_years_of_seconds_cost_little(policy: str, grace: str, most: int
 
     assert times.asked <= most
     assert len(considered.ticks) <= one.misfire.max
-    places = sum(1 + tick.missed for tick in considered.ticks) + sum(skip.count for skip in considered.skips)
-    assert places == YEARS / SECOND
+    assert in_places(considered) == YEARS / SECOND
     assert (considered.cursor, considered.next_at) == (now, now + SECOND)
     assert len(considered.skips) <= 2
 

@@ -91,6 +91,21 @@ MUTATIONS = {
         "case BrokenOff():\n"
         "            return _after_failure(run, RetryableFailure(reason=outcome.reason), policy, now, rand)",
     ),
+    "ticks-have-no-key": Mutation(
+        "gateway.core.tick",
+        "id=derived_id(tick.instant, TICK, name) if tick.number is None else new_id(),",
+        "id=new_id(),",
+    ),
+    "ticks-without-epoch": Mutation(
+        "gateway.store.tick",
+        "for leading in {ticking.leading for ticking in tickings}:\n            check_leading(work, leading)",
+        "pass",
+    ),
+    "misfires-are-forgotten": Mutation(
+        "gateway.core.misfire",
+        "skips.append(_late(schedule, times.after(cursor), latest(times, cursor, fresh), too_old))",
+        "pass",
+    ),
     # No defect: containers have the same hostname and number their processes from one.
     "same-hostname-and-pid": Mutation(
         "gateway.runtime.lease",

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.servers.postgres import PostgreSQL
+from tests.store.clockwork import Clockwork, wind_up
 from tests.store.scene import Scene, opened
 
 
@@ -36,3 +37,9 @@ async def postgres_scene(kept_postgres_url: str) -> AsyncIterator[Scene]:
     """For what needs several nodes."""
     async with opened(kept_postgres_url, empty=True) as scene:
         yield scene
+
+
+@pytest.fixture
+async def clockwork(scene: Scene) -> Clockwork:
+    """The node of `scene` leads the clock."""
+    return await wind_up(scene)
