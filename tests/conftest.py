@@ -10,10 +10,16 @@ from uuid import uuid4
 import pytest
 
 from tests.servers import install
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQ
 
-_FIND_OR_INSTALL = {"postgres": install.postgres_programs, "rabbitmq": install.rabbitmq_server}
+_FIND_OR_INSTALL = {
+    "postgres": install.postgres_programs,
+    "rabbitmq": install.rabbitmq_server,
+    "pgbouncer": install.pgbouncer_program,
+    "faketime": install.libfaketime,
+}
 _LEAVE_OUT = os.environ.get("GATEWAY_TEST_SERVICES") == "skip"
 _LEFT_OUT = pytest.StashKey[int]()
 
@@ -21,6 +27,13 @@ _LEFT_OUT = pytest.StashKey[int]()
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgreSQL]:
     with closing(PostgreSQL()) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: PostgreSQL) -> Iterator[PgBouncer]:
+    with closing(PgBouncer(postgres.port)) as server:
         server.start()
         yield server
 

@@ -1,5 +1,6 @@
 """A server as a child process: its log in a file, its end together with all processes it has started."""
 
+import os
 import pwd
 import signal
 import subprocess
@@ -78,6 +79,14 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+
+def unprivileged_user() -> str | None:
+    """For servers that refuse to run as root; `None` where we are not."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
 
 
 def kill_family(process: subprocess.Popen[bytes]) -> None:

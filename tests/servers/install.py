@@ -24,6 +24,10 @@ def rabbitmq_server() -> Path:
     return _find_or_install(_find_rabbitmq_server, package="rabbitmq-server", name="RabbitMQ")
 
 
+def pgbouncer_program() -> Path:
+    return _find_or_install(_find_pgbouncer, package="pgbouncer", name="pgbouncer")
+
+
 def libfaketime() -> Path:
     """The library that tells a process another time, for LD_PRELOAD; the one for programs with threads."""
     return _find_or_install(_find_libfaketime, package="libfaketime", name="libfaketime")
@@ -40,6 +44,11 @@ def _find_rabbitmq_server() -> Path | None:
     # Debian's command of the same name in PATH is a wrapper that insists on the system's user, folders and log.
     debian = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
     found = debian if debian.exists() else shutil.which("rabbitmq-server")
+    return Path(found) if found else None
+
+
+def _find_pgbouncer() -> Path | None:
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     return Path(found) if found else None
 
 

@@ -1,7 +1,5 @@
 """A private PostgreSQL: own data, own port, nothing of the system's clusters touched."""
 
-import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -9,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from tests.servers.child import ChildProcess
+from tests.servers.child import ChildProcess, unprivileged_user
 from tests.servers.install import postgres_programs
 from tests.servers.ports import free_port
 
@@ -25,7 +23,7 @@ class PostgreSQL:
     def __init__(self, *, fsync: bool = True) -> None:
         self.port = free_port()
         self._programs = postgres_programs()
-        self._user = _unprivileged_user()
+        self._user = unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
         if self._user:
             shutil.chown(self._folder, self._user)
@@ -98,11 +96,3 @@ def _options(sockets: Path, port: int, *, fsync: bool) -> list[str]:
         "fsync": "on" if fsync else "off",
     }
     return [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
-
-
-def _unprivileged_user() -> str | None:
-    """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in known else "nobody"
