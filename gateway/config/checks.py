@@ -3,12 +3,14 @@
 import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from gateway.config.model import Config
 from gateway.config.problem import Path, Problem
 from gateway.config.tree import Mapping, Scalar, Sequence, find, place
 from gateway.config.validation import Broken
 from gateway.core.once import Until
+from gateway.core.timing import instant_of
 from gateway.core.trigger import GATEWAY, Match
 from gateway.core.wording import did_you_mean
 from gateway.sources import webhook
@@ -51,8 +53,9 @@ class Checked:
 def errors(checked: Checked) -> Iterator[Problem]:
     """Everything for which the gateway refuses to start."""
     yield from _what_triggers_listen_to(checked)
-    yield from _targets_of_triggers(checked)
-    yield from _windows_of_targets(checked)
+    yield from _unknown_targets(checked)
+    yield from _unknown_windows(checked)
+    yield from _names_of_sources_and_schedules(checked)
     yield from _shared_paths(checked)
     yield from _open_to_everybody(checked)
     yield from _missing_certificates(checked)
@@ -61,20 +64,42 @@ def errors(checked: Checked) -> Iterator[Problem]:
 
 def warnings(checked: Checked) -> Iterator[Problem]:
     """What may be meant, and may surprise."""
+    yield from _holds_that_drop_changes(checked)
+    yield from _schedules_that_are_over(checked)
+    yield from _schedules_that_do_nothing(checked)
+
+
+def _holds_that_drop_changes(checked: Checked) -> Iterator[Problem]:
     for name, trigger in checked.config.triggers.items():
         if trigger.until not in (None, Until.STARTED):
             message = "drops changes by choice: what comes while the key is held is not run again"
             yield checked.problem(("triggers", name, "once", "until"), message)
 
 
+def _schedules_that_are_over(checked: Checked) -> Iterator[Problem]:
+    now = datetime.now(UTC)  # noqa: TID251 - there is no database yet whose clock could be asked
+    for name, schedule in checked.config.schedules.items():
+        for field, moment in {"at": schedule.at, "end": schedule.end}.items():
+            if moment is not None and instant_of(moment, schedule.timezone) <= now:
+                yield checked.problem(("schedules", name, field), "is over already: there will be no tick")
+
+
+def _schedules_that_do_nothing(checked: Checked) -> Iterator[Problem]:
+    heard = {match.source for _, match in _matches(checked)}
+    for name, schedule in checked.config.schedules.items():
+        if schedule.target is None and name not in heard:
+            yield checked.problem(("schedules", name), "has no target, and no trigger listens to it")
+
+
 def _what_triggers_listen_to(checked: Checked) -> Iterator[Problem]:
-    sources = checked.names("sources").union(_BUILT_IN_SOURCES)
-    makers = checked.names("triggers") | checked.names("targets")
+    schedules = checked.names("schedules")
+    sources = checked.names("sources").union(schedules, _BUILT_IN_SOURCES)
+    makers = checked.names("triggers").union(schedules, checked.names("targets"))
     for path, match in _matches(checked):
         if match.source is not None and match.source not in sources:
-            yield checked.unknown((*path, "source"), "source", sources)
+            yield checked.unknown((*path, "source"), "source or schedule", sources)
         if match.run is not None and match.run not in makers:
-            yield checked.unknown((*path, "run"), "trigger or target", makers)
+            yield checked.unknown((*path, "run"), "trigger, schedule or target", makers)
 
 
 def _matches(checked: Checked) -> Iterator[tuple[Path, Match]]:
@@ -85,18 +110,31 @@ def _matches(checked: Checked) -> Iterator[tuple[Path, Match]]:
             yield (*on, index) if is_list else on, match
 
 
-def _targets_of_triggers(checked: Checked) -> Iterator[Problem]:
+def _unknown_targets(checked: Checked) -> Iterator[Problem]:
     targets = checked.names("targets")
-    for name, trigger in checked.config.triggers.items():
-        if trigger.target not in targets:
-            yield checked.unknown(("triggers", name, "target"), "target", targets)
+    wanted: dict[Path, str | None] = {
+        **{("triggers", name): trigger.target for name, trigger in checked.config.triggers.items()},
+        **{("schedules", name): schedule.target for name, schedule in checked.config.schedules.items()},
+    }
+    for path, target in wanted.items():
+        if target is not None and target not in targets:
+            yield checked.unknown((*path, "target"), "target", targets)
 
 
-def _windows_of_targets(checked: Checked) -> Iterator[Problem]:
+def _unknown_windows(checked: Checked) -> Iterator[Problem]:
     windows = checked.names("windows")
-    for name, target in checked.config.targets.items():
-        if target.hold is not None and target.hold not in windows:
-            yield checked.unknown(("targets", name, "hold"), "window", windows)
+    wanted: dict[Path, str | None] = {
+        **{("targets", name, "hold"): target.hold for name, target in checked.config.targets.items()},
+        **{("schedules", name, "not_during"): one.not_during for name, one in checked.config.schedules.items()},
+    }
+    for path, window in wanted.items():
+        if window is not None and window not in windows:
+            yield checked.unknown(path, "window", windows)
+
+
+def _names_of_sources_and_schedules(checked: Checked) -> Iterator[Problem]:
+    for name in checked.names("sources") & checked.names("schedules"):
+        yield checked.problem(("schedules", name), "a source has this name, and the two share their names")
 
 
 def _shared_paths(checked: Checked) -> Iterator[Problem]:

@@ -99,3 +99,72 @@ triggers:
         f"config.yaml:5:41: triggers.b.once.until: {message}",
         f"config.yaml:10:14: triggers.c.once.until: {message}",
     ]
+
+
+TARGET = 'targets: {t: {kind: http, url: "http://x/"}}\n'
+
+
+def test_what_schedules_refer_to_must_exist(problems: Problems) -> None:
+    found = problems(TARGET + """
+windows: {night: {cron: "0 22 * * *", for: 4h}}
+schedules:
+  a: {cron: "0 1 * * *", target: s}
+  b: {cron: "0 1 * * *", target: t, not_during: nigth}
+  c: {cron: "0 1 * * *", target: t, not_during: night}
+""")  # fmt: skip
+
+    assert found == [
+        "config.yaml:5:34: schedules.a.target: there is no target 's'",
+        "config.yaml:6:49: schedules.b.not_during: there is no window 'nigth'; did you mean 'night'?",
+    ]
+
+
+def test_sources_and_schedules_share_their_names(problems: Problems) -> None:
+    found = problems(TARGET + """
+sources: {a: {kind: webhook, verify: {scheme: none}}}
+schedules:
+  a: {cron: "0 1 * * *", target: t}
+  api: {cron: "0 1 * * *", target: t}
+""")  # fmt: skip
+
+    assert found == [
+        "config.yaml:5:3: schedules.a: a source has this name, and the two share their names",
+        "config.yaml:6:3: schedules.api: the name 'api' is reserved",
+    ]
+
+
+def test_triggers_may_listen_to_schedules_and_to_their_runs(load: Load) -> None:
+    loaded = load(TARGET + """
+schedules:
+  tick: {interval: 5m}
+  sync: {interval: 5m, target: t}
+triggers:
+  a: {on: tick, target: t}
+  b: {on: {run: sync}, target: t}
+""")  # fmt: skip
+
+    assert loaded.warnings == []
+
+
+def test_schedules_of_which_nothing_comes_are_warned_of(load: Load) -> None:
+    loaded = load(TARGET + """
+schedules:
+  a: {at: "2020-01-01T00:00:00Z", target: t}
+  b: {interval: 5m, target: t, start: "2020-01-01T00:00:00Z", end: "2021-01-01T00:00:00"}
+  c: {interval: 5m}
+  d: {at: "2999-01-01T00:00:00", target: t}
+""")  # fmt: skip
+
+    assert [str(warning) for warning in loaded.warnings] == [
+        "config.yaml:4:11: schedules.a.at: is over already: there will be no tick",
+        "config.yaml:5:68: schedules.b.end: is over already: there will be no tick",
+        "config.yaml:6:3: schedules.c: has no target, and no trigger listens to it",
+    ]
+
+
+def test_a_cron_expression_that_a_variable_leaves_empty_is_off_in_silence(load: Load) -> None:
+    text = TARGET + "schedules: {a: {cron: '${NIGHTLY:-}', target: t}}"
+    off, on = load(text), load(text, {"NIGHTLY": "0 1 * * *"})
+
+    assert off.warnings == []
+    assert [loaded.config.schedules["a"].is_on for loaded in (off, on)] == [False, True]

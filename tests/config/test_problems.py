@@ -21,7 +21,7 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
             "1:16: server.tls.crt: unknown key; did you mean 'cert'?",
         ]),
         ("<<: {a: 1}", ["1:1: <<: unknown key"]),
-        ("schedules: {}\nalerts: {}", ["1:1: schedules: unknown key", "2:1: alerts: unknown key"]),
+        ("schedules: {}\nalerts: {}", ["2:1: alerts: unknown key"]),
         ("server: {admin: {}}", ["1:10: server.admin: unknown key"]),
         ("server:\n  port: 1\n  port: 2", ["3:3: server.port: duplicate key, first in line 2"]),
         # Types
@@ -114,16 +114,16 @@ def test_a_wrong_section_gets_its_places(problems: Problems, text: str, expected
         ("{on: hook}", ["3:12: triggers.t.target: is missing"]),
         ("{on: [], target: demo}", ["3:16: triggers.t.on: expected at least one source"]),
         ("{on: hook, target: dmo}", ["3:34: triggers.t.target: there is no target 'dmo'; did you mean 'demo'?"]),
-        ("{on: hok, target: demo}", ["3:20: triggers.t.on: there is no source 'hok'; did you mean 'hook'?"]),
-        ("{on: [hook, hok], target: demo}", ["3:27: triggers.t.on.1: there is no source 'hok'; did you mean 'hook'?"]),
+        ("{on: hok, target: demo}", ["3:20: triggers.t.on: there is no source or schedule 'hok'; did you mean 'hook'?"]),
+        ("{on: [hook, hok], target: demo}", ["3:27: triggers.t.on.1: there is no source or schedule 'hok'; did you mean 'hook'?"]),
         ("{on: {source: hok}, target: demo}", [
-            "3:29: triggers.t.on.source: there is no source 'hok'; did you mean 'hook'?",
+            "3:29: triggers.t.on.source: there is no source or schedule 'hok'; did you mean 'hook'?",
         ]),
         ("{on: [{source: hok}], target: demo}", [
-            "3:30: triggers.t.on.0.source: there is no source 'hok'; did you mean 'hook'?",
+            "3:30: triggers.t.on.0.source: there is no source or schedule 'hok'; did you mean 'hook'?",
         ]),
         ("{on: {run: dem}, target: demo}", [
-            "3:26: triggers.t.on.run: there is no trigger or target 'dem'; did you mean 'demo'?",
+            "3:26: triggers.t.on.run: there is no trigger, schedule or target 'dem'; did you mean 'demo'?",
         ]),
         ("{on: {sorce: hook}, target: demo}", [
             "3:21: triggers.t.on.sorce: unknown key; did you mean 'source'?",
