@@ -58,7 +58,8 @@ class Ticker:
             while self._leadership.is_current(leading):
                 try:
                     pause = await self._tick(leading)
-                except NotLeading:
+                except NotLeading as error:
+                    log.warning("ticker.refused", reason=str(error))
                     self._leadership.wake()
                     pause = LOOK_EVERY
                 except Unavailable as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DIED = 86
+TICKS_BEFORE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Failpoint:
 
 def _has_late(attempts: Any) -> bool:
     return any(one and b"late" in one.run.payload for one in attempts)
+
+
+def _is_under_way(tickings: Any) -> bool:
+    """Whether the schedules have made ticks before, and are to make others."""
+    return any(ticking.stored.ticks >= TICKS_BEFORE and ticking.acceptances for ticking in tickings)
 
 
 ACCEPTING = {
@@ -46,7 +52,10 @@ OF_THE_EVENT_LATE = {  # the runs of other events go on
     ),
     "late.settled": Failpoint("gateway.runtime.dispatcher", "settle_attempts", _has_late),  # not committed yet
 }
-FAILPOINTS = {**ACCEPTING, **RUNNING, **OF_THE_EVENT_LATE}
+TICKING = {
+    "tick.planned": Failpoint("gateway.runtime.ticker", "_look_at_all", _is_under_way),
+}
+FAILPOINTS = {**ACCEPTING, **RUNNING, **OF_THE_EVENT_LATE, **TICKING}
 
 
 def die_at(name: str) -> None:
