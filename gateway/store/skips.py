@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.core.misfire import Skip
 from gateway.store.bulk import insert_rows, select_rows
@@ -20,6 +20,7 @@ _PROLONG = (
     .where(skips.c.schedule == bindparam("of_schedule"), skips.c["from"] == bindparam("began"))
     .values({"to": bindparam("new_to"), "count": bindparam("new_count")})
 )
+_FORGET = delete(skips).where(skips.c.schedule == bindparam("of_schedule"), skips.c["from"] >= bindparam("began"))
 
 Skipped = tuple[datetime | None, Sequence[Skip]]
 """When a schedule ticked last, and what has been skipped of it since."""
@@ -28,23 +29,38 @@ Skipped = tuple[datetime | None, Sequence[Skip]]
 def record_skips(work: Work, skipped: Mapping[str, Skipped]) -> None:
     """What goes on from the last record, for the same reason and without a tick in between, goes into that one."""
     concerned = {name: skipped[name] for name in sorted(skipped) if skipped[name][1]}
+    if not concerned:
+        return
+    _forget_what_comes_again(work.connection, concerned)
     latest = {row.schedule: dict(row._mapping) for row in select_rows(work.connection, _LATEST, concerned)}  # noqa: SLF001 - the documented name
-    fresh, prolonged = [], {}
-    for name, (last_tick_at, more) in concerned.items():
-        for skip in more:
-            record = latest.get(name)
-            if record is not None and skip.until <= record["to"]:
-                continue  # on record already: the clock has been set back since
-            if record is not None and _goes_on(record, skip, last_tick_at):
-                record.update(to=skip.until, count=record["count"] + skip.count)
-                prolonged[name, record["from"]] = record
-            else:
-                latest[name] = _record(name, skip)
-                fresh.append(latest[name])
+    counts = {name: record["count"] for name, record in latest.items()}
+    records = {name: _records(name, latest.get(name), *concerned[name]) for name in concerned}
+    fresh = [record for name, made in records.items() for record in made if record is not latest.get(name)]
     insert_rows(work.connection, skips, fresh)
-    changes = [_change(record) for record in prolonged.values() if record not in fresh]
-    if changes:
-        work.connection.execute(_PROLONG, changes)
+    if prolonged := [_change(record) for name, record in latest.items() if record["count"] != counts[name]]:
+        work.connection.execute(_PROLONG, prolonged)
+
+
+def _forget_what_comes_again(connection: Connection, skipped: Mapping[str, Skipped]) -> None:
+    """Records that begin later than what is skipped now are from before the clock was set back."""
+    began = [{"of_schedule": name, "began": min(skip.since for skip in more)} for name, (_, more) in skipped.items()]
+    connection.execute(_FORGET, began)
+
+
+def _records(
+    name: str, stored: dict[str, Any] | None, last_tick_at: datetime | None, more: Sequence[Skip]
+) -> list[dict[str, Any]]:
+    """The record that is stored, with what goes on from it, and those that are new."""
+    records = [stored] if stored else []
+    on_record = stored["to"] if stored else None
+    for skip in more:
+        if on_record is not None and skip.until <= on_record:
+            continue  # the clock has been set back since
+        if records and _goes_on(records[-1], skip, last_tick_at):
+            records[-1].update(to=skip.until, count=records[-1]["count"] + skip.count)
+        else:
+            records.append(_record(name, skip))
+    return records
 
 
 def _goes_on(record: Mapping[str, Any], skip: Skip, last_tick_at: datetime | None) -> bool:

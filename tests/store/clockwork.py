@@ -98,7 +98,8 @@ class Clockwork:
         self.snapshot = snapshot
         for name in {*await file_schedules(self.scene.database), *snapshot.schedules}:
             known = snapshot.schedules.get(name)
-            change = FileChange(leading=self.leading, name=name, definition=known and define(name, known))
+            definition = None if known is None else define(name, known)
+            change = FileChange(leading=self.leading, name=name, definition=definition)
             await self.scene.database.commit(follow_file, change)
 
     async def stored(self, name: str = NIGHTLY) -> StoredSchedule:
