@@ -82,7 +82,12 @@ def _change(record: Mapping[str, Any]) -> dict[str, Any]:
 
 async def list_skips(database: Database, name: str, limit: int) -> list[dict[str, Any]]:
     """The ticks of a schedule that made no run, in records of {from, to, count, reason}, the newest first."""
-    shown = [skips.c[column] for column in ("from", "to", "count", "reason")]
-    newest = select(*shown).where(skips.c.schedule == name).order_by(skips.c["from"].desc()).limit(limit)
+    shown = ("from", "to", "count", "reason")
+    newest = (
+        select(*(skips.c[column] for column in shown))
+        .where(skips.c.schedule == name)
+        .order_by(skips.c["from"].desc())
+        .limit(limit)
+    )
     async with database.read() as connection:
-        return [dict(row) for row in (await connection.execute(newest)).mappings()]
+        return [dict(zip(shown, row, strict=True)) for row in await connection.execute(newest)]

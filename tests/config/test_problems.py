@@ -114,8 +114,12 @@ def test_a_wrong_section_gets_its_places(problems: Problems, text: str, expected
         ("{on: hook}", ["3:12: triggers.t.target: is missing"]),
         ("{on: [], target: demo}", ["3:16: triggers.t.on: expected at least one source"]),
         ("{on: hook, target: dmo}", ["3:34: triggers.t.target: there is no target 'dmo'; did you mean 'demo'?"]),
-        ("{on: hok, target: demo}", ["3:20: triggers.t.on: there is no source or schedule 'hok'; did you mean 'hook'?"]),
-        ("{on: [hook, hok], target: demo}", ["3:27: triggers.t.on.1: there is no source or schedule 'hok'; did you mean 'hook'?"]),
+        ("{on: hok, target: demo}", [
+            "3:20: triggers.t.on: there is no source or schedule 'hok'; did you mean 'hook'?",
+        ]),
+        ("{on: [hook, hok], target: demo}", [
+            "3:27: triggers.t.on.1: there is no source or schedule 'hok'; did you mean 'hook'?",
+        ]),
         ("{on: {source: hok}, target: demo}", [
             "3:29: triggers.t.on.source: there is no source or schedule 'hok'; did you mean 'hook'?",
         ]),
