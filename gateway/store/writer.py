@@ -151,9 +151,11 @@ class Writer:
 
 
 def _by_transaction(batch: list[_Waiting]) -> dict[Transaction[Any, Any], list[_Waiting]]:
+    """Without those whose asker has gone: what it wanted while the database was away may be wrong by now."""
     groups: dict[Transaction[Any, Any], list[_Waiting]] = {}
     for waiting in batch:
-        groups.setdefault(waiting.transaction, []).append(waiting)
+        if not waiting.result.done():
+            groups.setdefault(waiting.transaction, []).append(waiting)
     return groups
 
 

@@ -45,20 +45,10 @@ MUTATIONS = {
         "return and_(_of_clock, is_its_own, leadership.c.epoch == leading.epoch, _lasts)",
         "return and_(_of_clock, is_its_own, _lasts)",
     ),
-    "ticks-without-epoch": Mutation(
-        "gateway.store.tick",
-        "for leading in {ticking.leading for ticking in tickings}:\n            check_leading(work, leading)",
-        "pass",
-    ),
     "ticks-whatever-was-made-since": Mutation(
         "gateway.store.tick",
         "seen == (now.version, now.cursor, now.ticks)",
         "bool(seen)",
-    ),
-    "ticks-have-no-key": Mutation(
-        "gateway.core.tick",
-        "derived_id(tick.instant, TICK, name) if tick.number is None else new_id()",
-        "new_id()",
     ),
     "claims-without-the-lock-of-the-target": Mutation(
         "gateway.store.claim",

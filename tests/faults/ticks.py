@@ -4,14 +4,14 @@ All of the schedules here are due at each whole second, so what had to be made i
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import orjson
 
-from tests.gateways import configuration
+from tests.gateways import Settings, configuration
 from tests.target_answer import Answer
 from tests.target_server import Call, TargetServer
 from tests.waiting import until
@@ -20,7 +20,7 @@ SECOND = 1_000_000  # instants are stored in microseconds
 SLOTS = 8
 
 _CATCHES_UP = {"policy": "all", "max": 1000}
-_SCHEDULES = {
+_SCHEDULES: Mapping[str, Settings] = {
     "each": {"interval": "1s", "misfire": _CATCHES_UP, "overlap": "allow"},
     "queued": {"cron": "* * * * * *", "misfire": _CATCHES_UP},
     "newest": {"cron": "* * * * * *"},
@@ -51,7 +51,8 @@ def ticking(target: TargetServer, database_url: str, **database: Any) -> dict[st
     """Schedules of every policy that say their names to the target; nodes that end at once."""
     server = {"slots": SLOTS, "shutdown_grace": "1s"}
     config = configuration(target, database_url, server=server, calls={"concurrency": 3 * SLOTS})
-    schedules = {name: {**fields, "target": "sync", "payload": {"name": name}} for name, fields in _SCHEDULES.items()}
+    asked = {"target": "sync", "payload": {"name": "{{ event.source }}"}}
+    schedules = {name: {**asked, **timing} for name, timing in _SCHEDULES.items()}
     return {**config, "database": {**config["database"], **database}, "schedules": schedules}
 
 

@@ -74,6 +74,22 @@ async def test_who_does_not_wait_for_the_answer_disturbs_nobody(scene: Scene) ->
     assert await scene.database.commit(together, 1) == 1
 
 
+async def test_what_nobody_waits_for_any_more_is_not_begun(scene: Scene) -> None:
+    """A candidate that gave up while the database was away is not elected when it comes back."""
+    begun: list[int] = []
+
+    def note(work: Work, asked: Sequence[int]) -> list[None]:
+        begun.extend(asked)
+        return [None for _ in asked]
+
+    given_up = asyncio.create_task(scene.database.commit(note, 1))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await scene.database.commit(note, 2)
+
+    assert begun == [2]
+
+
 async def test_closing_commits_what_waits_and_takes_nothing_more(kept_url: str, scene: Scene) -> None:
     if scene.is_sqlite:
         await scene.database.close()
