@@ -234,9 +234,7 @@ async def test_t09_what_is_far_too_long_is_refused_at_once(gateway: Gateway, cro
 
 
 async def test_what_takes_long_to_refuse_keeps_nobody_waiting(gateway: Gateway) -> None:
-    crons = [
-        {"cron": f"{minute},{hour} {hour} * * {day}"} for minute in range(60) for hour in range(24) for day in "123"
-    ]
+    crons = [{"cron": f"{number % 60} {number % 24} * * {number % 7}"} for number in range(4_000)]
     groups = [{"any": crons[start : start + 20]} for start in range(0, len(crons), 20)]
     nested = [{"any": groups[start : start + 20]} for start in range(0, len(groups), 20)]
     posting = asyncio.create_task(gateway.post(SCHEDULES, json={"name": "x", "any": nested}))
@@ -272,13 +270,9 @@ async def test_a_forced_schedule_runs_each_time_and_its_cadence_stays(gateway: G
     assert [answer.status for answer in answers] == [202, 202]
     assert runs[0]["id"] != runs[1]["id"]
     for run in runs:
-        assert (run["schedule"], run["key"], run["payload"], run["requested_by"]) == (
-            "nightly",
-            None,
-            {"a": 1},
-            "local",
-        )
-        [event] = [(await gateway.get(f"/api/v1/events/{id_}")).json for id_ in run["event_ids"]]
+        assert (run["schedule"], run["key"], run["requested_by"]) == ("nightly", None, "local")
+        assert run["payload"] == {"a": 1}
+        event = (await gateway.get(f"/api/v1/events/{run['event_ids'][0]}")).json
         assert (event["source"], event["type"], event["subject"]) == ("api", "gateway.manual", "nightly")
     after = (await gateway.get(f"{SCHEDULES}/nightly")).json
     assert (after["ticks"], after["last_tick_at"], after["updated_at"]) == (0, None, before["updated_at"])
