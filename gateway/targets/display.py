@@ -1,7 +1,7 @@
 """How calls and answers are shown to people: secret values masked, control characters taken out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yarl import URL
@@ -22,6 +22,20 @@ def masked(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         return [masked(item) for item in value]
     return value
+
+
+def masked_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command, with the values of secret options masked: `--token x` as well as `--token=x`."""
+    before = ("", *arguments[:-1])
+    return [_masked_argument(*pair) for pair in zip(before, arguments, strict=True)]
+
+
+def _masked_argument(before: str, argument: str) -> str:
+    name, equals, _ = argument.partition("=")
+    if equals and _SECRET.search(name):
+        return f"{name}={MASK}"
+    is_value = before.startswith("-") and "=" not in before
+    return MASK if is_value and _SECRET.search(before) else argument
 
 
 def masked_url(url: URL) -> str:

@@ -15,15 +15,19 @@ from tests.targets.calling import attempt, call, configured
 
 WORKING: dict[str, Any] = {
     "http": lambda server: {"url": server.url},
+    "command": lambda _: {"argv": ["true"]},
 }
 FAILING: dict[str, Any] = {
     "http": lambda server: {"url": f"{server.url}/fail"},
+    "command": lambda _: {"argv": ["false"]},
 }
 BROKEN: dict[str, Any] = {
     "http": lambda _: {"url": f"http://127.0.0.1:{free_port()}/"},
+    "command": lambda _: {"argv": ["no-such-program"]},
 }
 TEMPLATED: dict[str, Any] = {
     "http": lambda server: {"url": server.url, "headers": {"X": "{{ payload.missing }}"}},
+    "command": lambda _: {"argv": ["true", "{{ payload.missing }}"]},
 }
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,219 @@
+"""Commands: what they are given, and what becomes of how they end."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.errors import TemplateError
+from gateway.core.outcome import PermanentFailure, RetryableFailure, Succeeded
+from gateway.targets.command import INHERITED, OWN
+from tests.targets.calling import attempt, configured
+from tests.targets.commands import ran, said_by
+
+
+def rendered(argv: list[str], payload: Any = None, **keys: Any) -> Any:
+    async def render() -> Any:
+        async with configured("command", argv=argv, **keys).open() as target:
+            return target.render(attempt(payload).context)
+
+    return asyncio.run(render())
+
+
+# What an end means
+
+
+@pytest.mark.parametrize("code", [1, 2, 77, 127, 255])
+async def test_an_exit_code_that_is_not_0_may_be_tried_again(code: int) -> None:
+    outcome = await ran(argv=["sh", "-c", f"exit {code}"])
+
+    assert outcome == RetryableFailure(reason=f"exited with {code}", status=code)
+
+
+async def test_exit_codes_can_be_final_or_a_success() -> None:
+    keys: dict[str, Any] = {"retry": {"not_on": [2]}, "success": [0, 24], "permanent": "'quota' in response.text"}
+
+    final = await ran(argv=["sh", "-c", "exit 2"], **keys)
+    success = await ran(argv=["sh", "-c", "exit 24"], **keys)
+    told = await ran(argv=["sh", "-c", "echo over quota >&2; exit 1"], **keys)
+    other = await ran(argv=["sh", "-c", "exit 1"], **keys)
+
+    assert final == PermanentFailure(reason="exited with 2", status=2)
+    assert success == Succeeded(status=24)
+    assert told == PermanentFailure(reason="exited with 1", status=1)
+    assert isinstance(other, RetryableFailure)
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (11, "SIGSEGV"), (15, "SIGTERM")])
+async def test_x04_the_signal_that_ended_it_is_named(number: int, name: str) -> None:
+    outcome = await ran(argv=["sh", "-c", f"ulimit -c 0; kill -{number} $$"])
+
+    assert outcome == RetryableFailure(reason=f"was ended by {name}", status=128 + number)
+
+
+async def test_x04_what_cannot_start_is_not_reached(tmp_path: Path) -> None:
+    (tmp_path / "not-executable").write_text("#!/bin/sh\n")
+    (tmp_path / "no-program").write_bytes(b"\0\1\2")
+    (tmp_path / "no-program").chmod(0o755)
+    cases: dict[str, dict[str, Any]] = {
+        "No such file or directory: no-such-program": {"argv": ["no-such-program"]},
+        f"Permission denied: {tmp_path}/not-executable": {"argv": [f"{tmp_path}/not-executable"]},
+        f"Exec format error: {tmp_path}/no-program": {"argv": [f"{tmp_path}/no-program"]},
+        "No such file or directory: /no/such/folder": {"argv": ["true"], "cwd": "/no/such/folder"},
+    }
+    for reason, keys in cases.items():
+        assert await ran(**keys) == RetryableFailure(reason=f"cannot start: {reason}", reached=False)
+
+
+async def test_x04_arguments_too_long_for_the_system_are_final() -> None:
+    outcome = await ran(argv=["true", "{{ payload }}"], payload="x" * 200_000)
+
+    assert isinstance(outcome, PermanentFailure)
+    assert outcome.reason == "cannot start: Argument list too long: true; pass what is long in stdin"
+
+
+async def test_a_time_out_does_not_count_for_the_breaker() -> None:
+    assert not configured("command", argv=["true"]).LATE_IS_UNREACHED
+
+
+# What it is given
+
+
+@pytest.mark.parametrize("hostile", ["--force", "-rf", "-", "--"])
+def test_x04_data_cannot_become_an_option(hostile: str) -> None:
+    with pytest.raises(TemplateError, match=r"argv\[1\]: .* would be an option"):
+        rendered(["rm", "{{ payload }}"], hostile)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["rm", "--", "{{ payload }}"],
+        ["rm", "--name={{ payload }}"],
+        ["rm", "-n{{ payload }}"],
+        ["rm", "x{{ payload }}"],
+    ],
+)
+def test_x04_where_data_cannot_become_an_option_it_may_look_like_one(argv: list[str]) -> None:
+    assert rendered(argv, "--force").argv[-1].endswith("--force")
+
+
+def test_x04_what_only_looks_like_the_end_of_options_in_the_data_is_not_it() -> None:
+    with pytest.raises(TemplateError, match="would be an option"):
+        rendered(["rm", "{{ payload[0] }}", "{{ payload[1] }}"], ["--", "--force"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "payload", "problem"),
+    [
+        (["{{ payload }}"], "", r"argv\[0\]: no program"),
+        (["echo", "{{ payload }}"], "a\0b", r"argv\[1\]: a NUL"),
+        (["echo", "a\0b"], None, r"argv\[1\]: a NUL"),
+        (["echo", "{{ payload }}"], "\ud800", r"argv\[1\]: .*surrogates"),
+    ],
+)
+def test_what_cannot_be_passed_is_refused(argv: list[str], payload: Any, problem: str) -> None:
+    context = {"payload": payload}
+    target_argv = configured("command", argv=argv)
+    with pytest.raises(TemplateError, match=problem):
+        asyncio.run(_render(target_argv, context))
+
+
+async def _render(settings: Any, context: dict[str, Any]) -> Any:
+    async with settings.open() as target:
+        return target.render(context)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"argv": []},
+        {"argv": "rm -rf /"},
+        {},
+        {"argv": ["true"], "env": {"A=B": "c"}},
+        {"argv": ["true"], "env": {"": "c"}},
+        {"argv": ["true"], "env": {"GATEWAY_OUTPUT": "/etc/passwd"}},
+        {"argv": ["true"], "cwd": "/tmp/\0"},
+        {"argv": ["true"], "grace": "-1s"},
+        {"argv": ["true"], "success": []},
+        {"argv": ["true"], "success": [256]},
+        {"argv": ["true", "{{ response }}"]},
+        {"argv": ["true"], "shell": True},
+    ],
+)
+def test_a_section_that_makes_no_sense_is_refused(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        configured("command", **keys)
+
+
+async def test_no_shell_looks_at_an_argument() -> None:
+    hostile = "$(id); `id` | id & * ~ $HOME 'x \"y"
+    given = attempt(hostile)
+
+    await ran(given, argv=["echo", "{{ payload }}"])
+
+    assert given.lines[1] == hostile
+
+
+async def test_its_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETBOX_WEBHOOK_SECRET", "hunter2")
+    monkeypatch.delenv("LANG", raising=False)
+    monkeypatch.setenv("TZ", "Europe/Amsterdam")
+
+    given = attempt({"site": "ams"})
+    await ran(given, argv=["env"], env={"SITE": "{{ payload.site }}", "HOME": "/srv"})
+    env = dict(line.split("=", 1) for line in given.lines[1].splitlines())
+
+    assert env.keys() == {*INHERITED, *OWN, "SITE"} - {"LANG"}
+    assert (env["SITE"], env["HOME"], env["TZ"]) == ("ams", "/srv", "Europe/Amsterdam")
+    assert env["GATEWAY_RUN_ID"] == given.run_id
+    assert (env["GATEWAY_ATTEMPT"], env["TRACEPARENT"]) == ("1", given.traceparent)
+
+
+async def test_it_has_nothing_of_the_gateway_open(tmp_path: Path) -> None:
+    with (tmp_path / "open-in-the-gateway").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        given = attempt()
+        await ran(given, argv=["ls", "-l", "/proc/self/fd"])
+
+    assert "/proc/" in given.lines[1]
+    assert "open-in-the-gateway" not in given.lines[1]
+    assert "socket:" not in given.lines[1]
+
+
+async def test_it_reads_stdin() -> None:
+    payload = {"text": "ü" * 2_000_000}
+    given = attempt(payload)
+
+    await ran(given, argv=["wc", "-c"], stdin="{{ payload | tojson }}")
+
+    assert int(given.lines[1]) == len('{"text":""}') + 2 * 2_000_000
+
+
+async def test_it_need_not_read_stdin() -> None:
+    assert await ran(argv=["true"], stdin="{{ payload }}", payload="x" * 10_000_000) == Succeeded(status=0)
+    assert await said_by("cat") == []
+
+
+async def test_it_runs_where_it_is_told_to(tmp_path: Path) -> None:
+    assert await said_by("pwd", cwd=str(tmp_path)) == [str(tmp_path)]
+
+
+def test_secrets_are_masked_where_a_call_is_shown() -> None:
+    shown = rendered(
+        ["sync", "--token", "hunter2", "--password=hunter2", "--name", "ams"],
+        env={"API_TOKEN": "hunter2", "SITE": "ams"},
+    ).shown
+
+    assert "hunter2" not in str(shown)
+    assert shown["argv"] == ["sync", "--token", "***", "--password=***", "--name", "ams"]
+    assert shown["env"] == {"API_TOKEN": "***", "SITE": "ams"}
+
+
+async def test_secrets_are_masked_in_its_log() -> None:
+    given = attempt()
+    await ran(given, argv=["true", "--token", "hunter2"])
+
+    assert given.lines[0] == "$ true --token '***'"
