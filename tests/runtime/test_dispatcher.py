@@ -212,3 +212,45 @@ async def test_a_shutdown_does_not_wait_for_a_claim_that_never_ends(
         dispatching_task.cancel()
         with suppress(asyncio.CancelledError):
             await dispatching_task
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether calls that are broken off must end at once; they end only when they are told again."""
+    told: list[bool] = []
+
+    async def linger(target: Recorded, call: Any, attempt: Attempt) -> Outcome:
+        target.calls.begun.append((target.name, attempt.run_id, attempt.number))
+        try:
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            told.append(attempt.at_once)
+            return await asyncio.Future()
+
+    monkeypatch.setattr(Recorded, "perform", linger)
+    return told
+
+
+async def test_calls_that_take_too_long_to_end_at_a_shutdown_are_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[bool]
+) -> None:
+    monkeypatch.setattr("gateway.runtime.dispatcher.LAST_WORDS", 0.1)
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 1, "calls")
+        assert told == [False]
+        assert await one.state(run_id) == "retrying"
+
+
+async def test_calls_have_no_time_to_end_when_the_lease_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[bool]
+) -> None:
+    monkeypatch.setattr("gateway.runtime.dispatcher.LAST_WORDS", 0.1)
+    async with node(tmp_path, {"a": 1}) as one:
+        await one.request("a")
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 1, "calls")
+            one.dispatcher.abandon()
+            await until(lambda: _length(told), 1, "calls that were told")
+        assert told == [True]
