@@ -1,6 +1,6 @@
 """From schedules, as they are stored or configured, to their ticks, with the configuration in force."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,8 @@ from gateway.store.continuous import Follow
 from gateway.store.leadership import Leading
 from gateway.store.schedules import Definition, Origin, StoredSchedule
 from gateway.store.tick import Ticking
+
+_NO_MORE = datetime.max.replace(tzinfo=UTC)  # to look at no time at all is to wait for the end of a run
 
 
 def define(name: str, schedule: Schedule) -> Definition:
@@ -89,10 +91,8 @@ def following(snapshot: Snapshot, now: datetime) -> Follow:
 
 
 def _time(stored: StoredSchedule, schedule: Schedule, snapshot: Snapshot, now: datetime) -> Considered:
-    """Of a pause that is over, nothing is made up for."""
-    cursor = max(stored.cursor, stored.paused_until) if stored.paused_until else stored.cursor
     window = snapshot.windows.get(schedule.not_during or "")
-    return consider(schedule, schedule.due_times(stored.name, stored.anchor), cursor, now, window)
+    return consider(schedule, schedule.due_times(stored.name, stored.anchor), stored.considered_until, now, window)
 
 
 def _count(stored: StoredSchedule, schedule: Schedule, snapshot: Snapshot, now: datetime) -> Considered:
@@ -101,11 +101,12 @@ def _count(stored: StoredSchedule, schedule: Schedule, snapshot: Snapshot, now: 
     window = snapshot.windows.get(schedule.not_during or "")
     if later := (start if start and now < start else window and window.closes_at(now)):
         return Considered(cursor=now, next_at=later)
-    if end and end <= now:
-        return Considered(cursor=now, next_at=None)
     target = snapshot.targets.get(schedule.target or "")
     breaker = target.settings.breaker if target else Breaker()
     due_at = now + pause_before_the_next(schedule, stored.failures, breaker) if stored.ticks else now
+    due_at = (window and window.closes_at(due_at)) or due_at
+    if end and end <= due_at:
+        return Considered(cursor=now, next_at=_NO_MORE)
     return Considered(cursor=now, next_at=None, ticks=(Tick(instant=due_at, number=stored.ticks + 1),))
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, exists, select, update
 
@@ -35,9 +37,9 @@ def go_on(work: Work, ended: Sequence[tuple[StoredSchedule, State, Follow]]) -> 
     for schedule, state, follow in ended:
         counted = replace(schedule, failures=_failures(schedule, state))
         acceptance = follow(counted)
-        values = {"next_at": work.now} if acceptance is None else _ticked(work, schedule, acceptance)
+        values = {"next_at": work.now} if acceptance is None else _ticked(work, counted, acceptance)
         mine = update(schedules).where(schedules.c.name == schedule.name)
-        work.connection.execute(mine.values(failures=counted.failures, **values))
+        work.connection.execute(mine.values({"failures": counted.failures, **values}))
 
 
 def _failures(schedule: StoredSchedule, state: State) -> int:
@@ -45,11 +47,16 @@ def _failures(schedule: StoredSchedule, state: State) -> int:
     return {State.SUCCEEDED: 0, State.FAILED: schedule.failures + 1}.get(state, schedule.failures)
 
 
-def _ticked(work: Work, schedule: StoredSchedule, acceptance: Acceptance) -> dict[str, object]:
+def _ticked(work: Work, schedule: StoredSchedule, acceptance: Acceptance) -> dict[str, Any]:
     ((accepted,),) = accept(work, [(acceptance,)])
     run_id = accepted.decisions[0].run_id if accepted.decisions else None
     made = {"ticks": schedule.ticks + 1, "last_tick_at": acceptance.event.time, "last_run_id": run_id}
-    return {**made, "next_at": None if run_id else work.now}
+    return made | ({"next_at": None} if run_id else without_run(schedule, acceptance.event.time))
+
+
+def without_run(schedule: StoredSchedule, instant: datetime) -> dict[str, Any]:
+    """What becomes of a schedule whose tick made no run: that counts as one that has failed."""
+    return {"next_at": instant, "failures": schedule.failures + 1}
 
 
 async def stalled_schedules(database: Database) -> list[str]:

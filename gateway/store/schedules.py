@@ -42,7 +42,8 @@ class Definition:
 class StoredSchedule:
     """A schedule and how far it has come: considered until `cursor`, looked at again at `next_at`.
 
-    Intervals count from `anchor`. `failures` counts the runs in a row that have failed, of a continuous one.
+    Intervals count from `anchor`. `failures` counts the runs in a row that have failed, or could not even be requested,
+    of a continuous one; that one waits for the end of its last run while it has no `next_at`.
     """
 
     name: str
@@ -69,6 +70,11 @@ class StoredSchedule:
     updated_at: datetime
     updated_by: str | None = None
     removed_at: datetime | None = None
+
+    @property
+    def considered_until(self) -> datetime:
+        """Of a pause that is over, nothing is made up for."""
+        return max(self.cursor, self.paused_until) if self.paused_until else self.cursor
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused and (self.paused_until is None or now < self.paused_until)

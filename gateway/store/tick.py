@@ -17,6 +17,7 @@ from gateway.core.request import Request
 from gateway.core.schedule import Overlap
 from gateway.store.accept import Acceptance, Accepted, accept
 from gateway.store.bulk import select_pairs, select_rows
+from gateway.store.continuous import without_run
 from gateway.store.control import Cancellation, cancel_runs
 from gateway.store.leadership import Leading, NotLeading, check_leading
 from gateway.store.schedules import StoredSchedule, lock_schedules
@@ -163,6 +164,7 @@ _UPDATE = (
     .values(
         cursor=bindparam("new_cursor"),
         next_at=bindparam("new_next_at"),
+        failures=bindparam("new_failures"),
         zone_rules=bindparam("new_zone_rules"),
         ticks=schedules.c.ticks + bindparam("more_ticks"),
         last_tick_at=bindparam("new_last_tick_at"),
@@ -207,15 +209,25 @@ def _write(
             "of_schedule": name,
             "new_cursor": ticking.cursor,
             "new_next_at": ticking.next_at,
+            "new_failures": ticking.stored.failures,
             "new_zone_rules": ticking.zone_rules,
             "more_ticks": len(ticked[name].accepted),
             "new_last_tick_at": last_ticks.get(name, ticking.stored.last_tick_at),
             "new_last_run_id": _last_run(ticked[name].accepted) or ticking.stored.last_run_id,
         }
+        | _without_run(ticking, ticked[name].accepted)
         for name, ticking in sorted(tickings.items())
     ]
     if rows:
         work.connection.execute(_UPDATE, rows)
+
+
+def _without_run(ticking: Ticking, accepted: Sequence[Accepted]) -> dict[str, Any]:
+    """A continuous schedule that has no run to wait for is looked at again when that would have started."""
+    if not ticking.stored.continuous or not accepted or _last_run(accepted):
+        return {}
+    again = without_run(ticking.stored, ticking.acceptances[-1].event.time)
+    return {f"new_{name}": value for name, value in again.items()}
 
 
 def _last_run(accepted: Sequence[Accepted]) -> str | None:
