@@ -171,7 +171,8 @@ def _look(leading: Leading, stored: StoredSchedule, snapshot: Snapshot, now: dat
 
 def _put_off(leading: Leading, stored: StoredSchedule, now: datetime) -> Ticking:
     later = now + BROKEN_AGAIN_AFTER
-    return Ticking(leading=leading, stored=stored, cursor=stored.cursor, next_at=later, zone_rules=stored.zone_rules)
+    cursor = stored.considered_until
+    return Ticking(leading=leading, stored=stored, cursor=cursor, next_at=later, zone_rules=stored.zone_rules)
 
 
 def _tell(ticking: Ticking, ticked: Ticked | Exception | None) -> None:
