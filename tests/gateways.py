@@ -36,6 +36,17 @@ def configuration(
     }
 
 
+def scheduled(
+    target: TargetServer, database_url: str, schedules: Mapping[str, Settings], *, server: Settings | None = None
+) -> dict[str, Any]:
+    """The same with schedules, whose calls name schedule, instant and how many others this one stands for."""
+    tick = "{{ event.data.%s }}"
+    payload = {"schedule": tick % "schedule", "instant": tick % "scheduled_for", "missed": tick % "missed"}
+    asked = {"target": "sync", "payload": payload}
+    config = configuration(target, database_url, server=server, calls={"concurrency": 8})
+    return {**config, "schedules": {name: {**asked, **schedule} for name, schedule in schedules.items()}}
+
+
 def nodes_of(
     config: Settings,
     folder: Path,

@@ -85,6 +85,8 @@ class Ticker:
         if now < self._last_now - SET_BACK:
             log.warning("ticker.clock_set_back", by=str(self._last_now - now))
             await self._look_again(leading, await misjudged_schedules(self._database, now, rules))
+            self._last_now = now
+            return 0.0
         self._last_now = now
         if next_at is not None and next_at <= now:
             await self._make(leading, snapshot, now)
