@@ -19,15 +19,16 @@ SECTION = "schedules"
 
 def read_fields(file: BinaryIO) -> dict[str, Any]:
     """The fields of one schedule. Raises `Failure`."""
+    name = getattr(file, "name", "-")  # standard input need not have one
     problems: list[Problem] = []
     try:
-        tree = read(file.name, file.read(), Interpolation(os.environ, Path(file.name).parent), problems)
+        tree = read(name, file.read(), Interpolation(os.environ, Path(name).parent), problems)
     except UnreadableError as error:
         raise _failure([error.problem]) from error
     if problems:
         raise _failure(problems)
     if not isinstance(tree, Mapping):
-        raise Failure(f"{one_line(file.name)} holds no fields, such as cron: and target:", Exit.USAGE)
+        raise Failure(f"{one_line(name)} holds no fields, such as cron: and target:", Exit.USAGE)
     return {key: plain(node) for key, node in tree.items.items()}
 
 
