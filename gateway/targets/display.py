@@ -10,32 +10,32 @@ MASK = "***"
 _SECRET = re.compile(
     r"authorization|cookie|credential|key|passphrase|password|passwd|secret|signature|token", re.IGNORECASE
 )
+_ASSIGNED = re.compile(rf"((?:{_SECRET.pattern})[\w-]*[\"']?\s*[=:]).*", re.IGNORECASE | re.DOTALL)
+_ACCOUNT = re.compile(r"(?<=://)[^\s/?#@]+(?=@)")
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """A JSON-like value, with the values of secret names masked on all levels."""
+    """A JSON-like value, with the values of secret names and the accounts in addresses masked on all levels."""
     if _SECRET.search(name):
         return MASK
     if isinstance(value, Mapping):
         return {key: masked(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
-    return value
+    return _ACCOUNT.sub(MASK, value) if isinstance(value, str) else value
 
 
 def masked_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command, with the values of secret options masked: `--token x` as well as `--token=x`."""
+    """The arguments of a command, with secrets masked: `--token x`, `--token=x`, `-H "Authorization: x"`."""
     before = ("", *arguments[:-1])
     return [_masked_argument(*pair) for pair in zip(before, arguments, strict=True)]
 
 
 def _masked_argument(before: str, argument: str) -> str:
-    name, equals, _ = argument.partition("=")
-    if equals and _SECRET.search(name):
-        return f"{name}={MASK}"
-    is_value = before.startswith("-") and "=" not in before
-    return MASK if is_value and _SECRET.search(before) else argument
+    if before.startswith("-") and "=" not in before and _SECRET.search(before):
+        return MASK
+    return _ACCOUNT.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", argument))
 
 
 def masked_url(url: URL) -> str:

@@ -10,6 +10,7 @@ import pytest
 from gateway.core.errors import TemplateError
 from gateway.core.outcome import PermanentFailure, RetryableFailure, Succeeded
 from gateway.targets.command import INHERITED, OWN
+from gateway.targets.display import masked_arguments
 from tests.targets.calling import attempt, configured
 from tests.targets.commands import ran, said_by
 
@@ -201,15 +202,31 @@ async def test_it_runs_where_it_is_told_to(tmp_path: Path) -> None:
     assert await said_by("pwd", cwd=str(tmp_path)) == [str(tmp_path)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--token", "hunter2", "--name", "ams"], ["--token", "***", "--name", "ams"]),
+        (["--api-key=hunter2"], ["--api-key=***"]),
+        (["-H", "Authorization: Bearer hunter2"], ["-H", "Authorization:***"]),
+        (["-c", "A=1 PASSWORD='hunter2' sync"], ["-c", "A=1 PASSWORD=***"]),
+        (["-d", '{"password": "hunter2"}'], ["-d", '{"password":***']),
+        (["postgresql://me:hunter2@host/db"], ["postgresql://***@host/db"]),
+        (["-", "--", "-x", "a:b", "c=d"], ["-", "--", "-x", "a:b", "c=d"]),
+    ],
+)
+def test_secrets_among_arguments_are_masked(arguments: list[str], shown: list[str]) -> None:
+    assert masked_arguments(arguments) == shown
+
+
 def test_secrets_are_masked_where_a_call_is_shown() -> None:
     shown = rendered(
-        ["sync", "--token", "hunter2", "--password=hunter2", "--name", "ams"],
-        env={"API_TOKEN": "hunter2", "SITE": "ams"},
+        ["sync", "--token", "hunter2"],
+        env={"API_TOKEN": "hunter2", "SITE": "ams", "BROKER": "amqp://me:hunter2@host/"},
     ).shown
 
     assert "hunter2" not in str(shown)
-    assert shown["argv"] == ["sync", "--token", "***", "--password=***", "--name", "ams"]
-    assert shown["env"] == {"API_TOKEN": "***", "SITE": "ams"}
+    assert shown["argv"] == ["sync", "--token", "***"]
+    assert shown["env"] == {"API_TOKEN": "***", "SITE": "ams", "BROKER": "amqp://***@host/"}
 
 
 async def test_secrets_are_masked_in_its_log() -> None:
