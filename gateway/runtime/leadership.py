@@ -88,7 +88,7 @@ class Leadership:
         async with self._patience():
             if self._leading:
                 await self._renew(self._leading)
-            else:
+            elif self._node_lease.is_valid:  # else this node is about to have another identity
                 await self._seek()
 
     @contextlib.asynccontextmanager

@@ -66,7 +66,8 @@ async def candidate(url: str, length: timedelta = LENGTH) -> AsyncIterator[Candi
     """A node that dies at the end: it does not resign."""
     async with open_database(DatabaseSettings.model_validate({"url": url})) as database:
         await migrate(database)
-        lease = Lease(database, SNAPSHOT, length)
+        lease = Lease(database, SNAPSHOT, LONG)
+        await lease.acquire()
         leadership = Leadership(database, lease, length)
         one = Candidate(database, lease, leadership, asyncio.create_task(leadership.run()))
         watching = asyncio.create_task(one.watch())
@@ -249,8 +250,23 @@ async def test_on_sqlite_the_next_process_leads_at_once(sqlite_url: str) -> None
         assert (await after.gained()).epoch == first.epoch + 1
 
 
+async def test_a_node_whose_lease_is_lost_does_not_seek_under_its_old_identity(postgres_url: str) -> None:
+    async with candidate(postgres_url) as one:
+        before = await one.gained()
+        one.lease._lose()
+        over = update(leadership).values(lease_until=EPOCH)
+        await one.database.transact(lambda connection: connection.execute(over))
+        one.leadership.wake()
+        await one.lost(before)
+        await asyncio.sleep(0.3)
+        assert await who_leads(one.database) is None
+        await one.lease.acquire()
+
+        assert (await one.gained()).epoch == 2
+
+
 async def test_a_defect_ends_the_loop(postgres_url: str) -> None:
-    async with open_database(DatabaseSettings.model_validate({"url": postgres_url})) as without_tables:
-        lease = Lease(without_tables, SNAPSHOT, LENGTH)
+    async with candidate(postgres_url) as one:
+        await one.database.transact(lambda connection: leadership.drop(connection))
         with pytest.raises(ProgrammingError):
-            await Leadership(without_tables, lease, LENGTH).run()
+            await asyncio.wait_for(one.running, 5)
