@@ -161,7 +161,7 @@ def resume_schedules(work: Work, names: Sequence[str]) -> list[NotFound | None]:
     known = lock_schedules(work.connection, names)
     results = [_missing(name, known) for name in names]
     for name, missing in zip(names, results, strict=True):
-        if missing is None and known[name].paused:
+        if missing is None and known[name].is_paused(work.now):
             next_at = work.now if known[name].enabled else None
             _change(work.connection, name, {**NOT_PAUSED, "cursor": work.now, "next_at": next_at})
     _announce(work.connection)
@@ -193,12 +193,12 @@ def follow_file(work: Work, changes: Sequence[FileChange]) -> list[NotLeading | 
         check_leading(work, changes[0].leading)
     except NotLeading as error:
         return [error for _ in changes]
+    work.connection.execute(delete(schedules).where(schedules.c.removed_at < work.now - REMEMBERED))
     known = lock_schedules(work.connection, [change.name for change in changes])
     defined = [(change.definition, known.get(change.name)) for change in changes if change.definition is not None]
     _put(work, [(_defined(new, Origin.FILE, None, old, work.now), old) for new, old in defined])
     for name in (change.name for change in changes if change.definition is None and change.name in known):
         _change(work.connection, name, {"removed_at": work.now, "next_at": None})
-    work.connection.execute(delete(schedules).where(schedules.c.removed_at < work.now - REMEMBERED))
     return [None for _ in changes]
 
 
