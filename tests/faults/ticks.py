@@ -6,6 +6,7 @@ All of the schedules here are due at each whole second, so what had to be made i
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -69,6 +70,10 @@ class Tick:
     made_at: int
     missed: int
     verbs: str
+
+    @property
+    def late_by(self) -> timedelta:
+        return timedelta(microseconds=self.made_at - self.time)
 
     @property
     def instants(self) -> Iterator[Instant]:

@@ -267,6 +267,6 @@ async def test_a_node_whose_lease_is_lost_does_not_seek_under_its_old_identity(p
 
 async def test_a_defect_ends_the_loop(postgres_url: str) -> None:
     async with candidate(postgres_url) as one:
-        await one.database.transact(lambda connection: leadership.drop(connection))
+        await one.database.transact(leadership.drop)
         with pytest.raises(ProgrammingError):
             await asyncio.wait_for(one.running, 5)
