@@ -27,7 +27,8 @@ def node_of(folder: Path, *, server: dict[str, Any] | None = None, **command: An
         "targets": {"sync": {"kind": "command", **command}},
         "triggers": {"every": {"on": "hook", "target": "sync", "payload": "{{ event.data }}"}},
     }
-    return GatewayProcess(config, folder / "node", {"PYTHONPATH": str(ROOT), "DB_PASSWORD": "hunter2"})
+    environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "DB_PASSWORD": "hunter2"}
+    return GatewayProcess(config, folder / "node", environment)
 
 
 def mark_of(folder: Path) -> str:
