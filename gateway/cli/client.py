@@ -135,7 +135,8 @@ def _problem(document: Mapping[str, Any]) -> str:
 def _field_error(error: Any) -> str:
     if not isinstance(error, dict):
         return f"  {one_line(str(error))}"
-    return f"  {one_line(str(error.get('path', '')))}: {one_line(str(error.get('message', '')))}"
+    parts = (one_line(str(error[name])) for name in ("path", "message") if error.get(name))
+    return f"  {': '.join(parts)}"
 
 
 def _split(url: str) -> SplitResult:

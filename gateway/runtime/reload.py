@@ -84,7 +84,7 @@ class Reload:
             try:
                 candidate = await self._reread(before)
             except Unusable as unusable:
-                problems = [f"{path}: {message}" for path, message in unusable.problems]
+                problems = [": ".join(filter(None, problem)) for problem in unusable.problems]
                 log.error("config.reload_failed", problems=problems)  # noqa: TRY400 - what is wrong is outside, and said
                 raise
             await self._swap(before, candidate.snapshot)
