@@ -16,6 +16,7 @@ class WallClock:
     """A wall clock for several processes, to be set while they run; their monotonic clocks are the true ones."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self._file = folder / "faketime"
         self.set(ahead=timedelta(0))
         self.env = {

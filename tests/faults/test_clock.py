@@ -14,8 +14,10 @@ import pytest
 from tests.faketime import WallClock, beginning_at
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
+from tests.faults.restarts import End, killed, survives_restarts
 from tests.faults.tick_history import TickHistory, tick_histories
 from tests.gateway_client import GatewayClient
+from tests.gateway_process import GatewayProcess
 from tests.gateways import Settings, nodes_of, running, scheduled
 from tests.target_server import TargetServer
 from tests.waiting import until
@@ -155,25 +157,20 @@ async def lives_through(
     return await tick_histories(url)
 
 
-async def is_set_ahead(folder: Path, *ahead: timedelta, defects: Sequence[str] = ()) -> None:
+async def is_set_ahead(folder: Path, *ahead: timedelta) -> None:
     async with TargetServer() as ticked:
-        histories = await lives_through(folder, ticked, *ahead, defects=defects)
+        histories = await lives_through(folder, ticked, *ahead)
+    catches_up(histories, times=len(ahead), missing=HOUR // SECOND)
+
+
+def catches_up(histories: Mapping[str, TickHistory], *, times: int, missing: int) -> None:
+    """So many times with at least so many ticks, by the policy of each schedule."""
     for history in histories.values():
         history.check(SECOND)
     once, each, punctual = (histories[name].made for name in POLICIES)
-    assert len([tick for tick in once if tick.missed > HOUR / SECOND - MAX]) == len(ahead)
-    assert len([tick for tick in each if tick.late_by > SECOND]) < len(ahead) * MAX
+    assert len([tick for tick in once if tick.missed > missing - MAX]) == times
+    assert MAX <= len([tick for tick in each if tick.late_by > SECOND]) + times <= times * MAX + times
     assert all(tick.late_by < MAX * SECOND for tick in punctual)
-
-
-async def test_t04_the_clock_is_set_ahead(tmp_path: Path) -> None:
-    """By an hour, then by a day: the catch-up is bounded, the rest is on record, and webhooks go on."""
-    await is_set_ahead(tmp_path, HOUR, HOUR + DAY)
-
-
-async def test_t04_is_tested_ahead(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"lost \d+ of \d+ ticks"):
-        await is_set_ahead(tmp_path, DAY, defects=["misfires-are-forgotten"])
 
 
 async def is_set_back(folder: Path, *ahead: timedelta, defects: Sequence[str] = ()) -> None:
@@ -185,15 +182,55 @@ async def is_set_back(folder: Path, *ahead: timedelta, defects: Sequence[str] = 
         assert len([tick for tick in history.made if tick.late_by > SECOND]) <= MAX
 
 
-async def test_t04_the_clock_is_set_back(tmp_path: Path) -> None:
-    """By some seconds, by an hour, to the beginning of time, and right again.
+async def test_t04_the_clock_is_set(tmp_path: Path) -> None:
+    """Ahead by an hour, then by a day: the catch-up is bounded, and the rest is on record.
 
-    What has been made is not made again, and nothing waits for longer than the clock was set back.
+    On another machine, back by some seconds, by an hour, to the beginning of time, and then it is right again: what has
+    been made is not made again, and nothing waits for longer than the clock was set back.
     """
     to_the_beginning = EPOCH - datetime.now(UTC)  # noqa: TID251 - the true time
-    await is_set_back(tmp_path, BACK, -HOUR, to_the_beginning, timedelta(0))
+    async with asyncio.TaskGroup() as machines:
+        machines.create_task(is_set_ahead(tmp_path / "one", HOUR, HOUR + DAY))
+        machines.create_task(is_set_back(tmp_path / "other", BACK, -HOUR, to_the_beginning, timedelta(0)))
 
 
-async def test_t04_is_tested_back(tmp_path: Path) -> None:
+async def test_t04_is_tested(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="is doubled"):
         await is_set_back(tmp_path, BACK, defects=["ticks-have-no-key"])
+
+
+async def test_t05_the_process_stands_still(tmp_path: Path) -> None:
+    """For twelve periods, five times as fast."""
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    async with TargetServer() as ticked:
+        config = scheduled(ticked, url, POLICIES, server={"lease": "1m"})
+        [node] = nodes_of(config, tmp_path, env=beginning_at(SPRING.day, speed=5))
+        async with running(node):
+            await go_on(ticked)
+            node.stop()
+            await asyncio.sleep(12 / 5)
+            node.cont()
+            await go_on(ticked)
+    catches_up(await tick_histories(url), times=1, missing=12)
+
+
+async def test_t07_timers_go_off_early(tmp_path: Path) -> None:
+    """By 20 ms: no tick comes before its time, none twice, and none is taken for done."""
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    async with TargetServer() as ticked:
+        [node] = nodes_of(scheduled(ticked, url, POLICIES), tmp_path, broken=["wakes-early"])
+        async with running(node):
+            await go_on(ticked, ticks=3)
+    for history in (await tick_histories(url)).values():
+        history.check(SECOND)
+        come_one_by_one(history, late=SECOND)
+
+
+async def test_t06_restarted_around_its_ticks(tmp_path: Path) -> None:
+    await survives_restarts(tmp_path, GatewayProcess.terminate, count=3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("end", [killed, GatewayProcess.terminate])
+async def test_t06_restarted_around_its_ticks_all_the_time(tmp_path: Path, end: End) -> None:
+    await survives_restarts(tmp_path, end, count=100)
