@@ -40,6 +40,8 @@ def _stored(client: Client) -> dict[str, Mapping[str, Any]]:
 def _import(client: Client, name: str, fields: Any, stored: Mapping[str, Any] | None) -> Result:
     if not isinstance(fields, dict):
         return _result(name, "refused", "should be a mapping, of keys to values")
+    if "name" in fields:
+        return _result(name, "refused", "name: unknown key")
     if stored is not None and stored["origin"] == "file":
         return _result(name, "skipped", "the gateway's own file defines it")
     if stored is not None and _says(stored, fields):

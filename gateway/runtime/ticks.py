@@ -6,11 +6,13 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from gateway.core.breaker import Breaker
 from gateway.core.misfire import Considered, Tick, consider
 from gateway.core.schedule import Schedule, literal
 from gateway.core.tick import pause_before_the_next, tick_event, tick_plan
+from gateway.core.wording import wrong_fields
 from gateway.runtime.snapshot import Snapshot
 from gateway.runtime.zones import forget, rules
 from gateway.store.accept import Acceptance
@@ -50,7 +52,11 @@ def schedule_of(stored: StoredSchedule, snapshot: Snapshot) -> Schedule | None:
 @lru_cache(maxsize=10_000)
 def parsed(definition: bytes) -> Schedule:
     """What is stored of a schedule, its templates as mere texts. Raises `ValueError` where that is none any more."""
-    return Schedule.model_validate(literal(orjson.loads(definition)))
+    fields = orjson.loads(definition)
+    try:
+        return Schedule.model_validate(literal(fields) if isinstance(fields, dict) else fields)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{path}: {what}" for path, what in wrong_fields(error).items())) from error
 
 
 def forget_zones() -> None:

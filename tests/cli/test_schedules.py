@@ -220,13 +220,13 @@ def test_what_is_written_differently_is_not_different(gateway: Run, stub: Stub) 
 def test_one_that_is_refused_does_not_keep_the_others_out(gateway: Run, stub: Stub) -> None:
     stub.answers = [(200, {"items": [], "next": None}), (422, INVALID), (409, {"title": "Conflict"}), (201, {})]
     Path("s.yaml").write_text(
-        "schedules:\n  a: {cron: x}\n  b: {cron: y}\n  c: {cron: '${NOTHING}'}\n  d: {interval: 5m}\n  e: 5\n"
+        "schedules: {a: {cron: x}, b: {cron: y}, c: {cron: '${NOTHING}'}, d: {interval: 5m}, e: 5, f: {name: a}}"
     )
     result = gateway("schedules", "import", "s.yaml", "--json")
 
     assert result.exit_code == 2
     told = {one["schedule"]: (one["result"], one["reason"]) for one in orjson.loads(result.stdout)}
-    assert [told[name][0] for name in "abcde"] == ["refused", "refused", "refused", "created", "refused"]
+    assert [told[name][0] for name in "abcdef"] == [*["refused"] * 3, "created", *["refused"] * 2]
     assert "is broken" in told["a"][1]
     assert "NOTHING" in told["c"][1]
     assert [one[2]["name"] for one in asked(stub)[1:]] == ["a", "b", "d"]
