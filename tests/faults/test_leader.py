@@ -105,7 +105,7 @@ async def test_l04_the_database_is_away(cluster: Cluster, postgres: PostgreSQL) 
     await all_are(cluster.nodes, (503, False, False))
     assert not any(times(node, "leader.elected", epoch + 1) for node in cluster.nodes)
     await asyncio.to_thread(postgres.start)
-    await cluster.follow()
+    await cluster.follow(seconds=2 * SUCCEEDED)
 
     await cluster.ledger.check()
     assert {"newest", "scattered"} <= {tick.schedule for tick in await cluster.ledger.ticks() if tick.missed}
