@@ -21,8 +21,8 @@ from gateway.sources import webhook
 from gateway.sources.imitate import imitate
 
 SAMPLE_ID = "00000000-0000-4000-8000-000000000000"
-SAMPLE_TIME = "2026-01-01T00:00:00+00:00"
-"""What stands in the bundled samples for the id and the time of the event."""
+SAMPLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+"""What stands in the samples for the id and the time of the event, the latter as RFC 3339 or in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def prepare(
     preset = loaded.presets.get(source)
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
-    raw = body if body is not None else _fresh(_sample(source, preset), uuid, SAMPLE_TIME if keep else now.isoformat())
+    raw = body if body is not None else _fresh(_sample(source, preset), uuid, SAMPLE_TIME if keep else now)
     headers = _headers(settings, _over(_sample_headers(preset), extra or {}), raw, now, uuid)
     path = settings.path or f"/hooks/{source}"
     return Posting(
@@ -86,8 +86,13 @@ def _sample(source: str, preset: str | None) -> str:
     return file.read_text()
 
 
-def _fresh(sample: str, uuid: str, time: str) -> bytes:
-    return orjson.dumps(orjson.loads(sample.replace(SAMPLE_ID, uuid).replace(SAMPLE_TIME, time)))
+def _fresh(sample: str, uuid: str, time: datetime) -> bytes:
+    fresh = sample.replace(SAMPLE_ID, uuid).replace(SAMPLE_TIME.isoformat(), time.isoformat())
+    return orjson.dumps(orjson.loads(fresh.replace(_epoch(SAMPLE_TIME), _epoch(time))))
+
+
+def _epoch(time: datetime) -> str:
+    return str(int(time.timestamp()))
 
 
 def _sample_headers(preset: str | None) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import binascii
 import hmac
+import json
 import re
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.core.duration import Duration, format_duration
-from gateway.core.errors import TemplateError, Unverified
+from gateway.core.errors import TemplateError, Unparseable, Unverified
 from gateway.core.ids import new_id
 from gateway.core.template import Template, sees
 from gateway.sources.incoming import Received
@@ -97,10 +98,16 @@ class Hmac(Scheme):
 
 
 class StandardWebhooks(Scheme):
-    """Version 1 of the specification at standardwebhooks.com, with a shared secret."""
+    """Version 1 of the specification at standardwebhooks.com, with a shared secret; and who nearly does so."""
 
     scheme: Literal["standard-webhooks"]
-    secret: Secrets = Field(description="`whsec_` and base64; one, or a list such as [new, old].")
+    secret: Secrets = Field(description="One, or a list such as [new, old].")
+    key: Literal["base64", "text"] = Field(
+        "base64", description="How the secret is written: as `whsec_` and base64, or it is the key itself."
+    )
+    signed: Literal["raw", "ascii-json"] = Field(
+        "raw", description="The body as sent, or its compact JSON in which all but ASCII is escaped."
+    )
     tolerance: Duration = timedelta(minutes=5)
 
     @model_validator(mode="after")
@@ -112,12 +119,12 @@ class StandardWebhooks(Scheme):
     def check(self, received: Received) -> None:
         given = required(received.headers, "webhook-signature").split(" ", MAX_SIGNATURES)
         self._timestamp.check(received.headers, received.now)
-        compare(self._digests(received.headers, received.raw), _signatures(given, "v1,", "base64"))
+        compare(self._digests(received.headers, received), _signatures(given, "v1,", "base64"))
 
     def sign(self, unsigned: Received) -> dict[str, str]:
         message_id = unsigned.headers.get("webhook-id", f"msg_{new_id()}")
         added = {"webhook-id": message_id, "webhook-timestamp": _epoch(unsigned.now)}
-        newest = self._digests(added, unsigned.raw)[0]
+        newest = self._digests(added, unsigned)[0]
         return added | {"webhook-signature": "v1," + encode(newest, "base64")}
 
     @property
@@ -130,10 +137,12 @@ class StandardWebhooks(Scheme):
 
     @cached_property
     def _keys(self) -> tuple[bytes, ...]:
-        return tuple(_standard_key(secret.get_secret_value()) for secret in self.secret)
+        texts = (secret.get_secret_value() for secret in self.secret)
+        return tuple(_standard_key(text) if self.key == "base64" else text.encode() for text in texts)
 
-    def _digests(self, headers: Headers, raw: bytes) -> list[bytes]:
-        message = sent_bytes(f"{required(headers, 'webhook-id')}.{headers['webhook-timestamp']}.") + raw
+    def _digests(self, headers: Headers, received: Received) -> list[bytes]:
+        head = sent_bytes(f"{required(headers, 'webhook-id')}.{headers['webhook-timestamp']}.")
+        message = head + (_in_ascii(received) if self.signed == "ascii-json" else received.raw)
         return [hmac.digest(key, message, "sha256") for key in self._keys]
 
 
@@ -150,6 +159,16 @@ def _standard_key(secret: str) -> bytes:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except ValueError as error:
         raise ValueError("secret: expected whsec_ and base64") from error
+
+
+def _in_ascii(received: Received) -> bytes:
+    """What was signed, where the sender escaped for signing what it then sent as it is."""
+    if received.raw.isascii():
+        return received.raw
+    try:
+        return json.dumps(received.content.data, separators=(",", ":")).encode()
+    except Unparseable as error:
+        raise Unverified("what should be signed is no JSON") from error
 
 
 def _epoch(now: datetime) -> str:

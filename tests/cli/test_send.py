@@ -38,7 +38,7 @@ def test_the_sample_is_a_new_event_each_time(gateway: Run, config: Path, stub: S
     assert first.type == second.type == type_
     assert first.sender_id != second.sender_id
     assert SAMPLE_ID.encode() not in stub.asked[0].body
-    assert SAMPLE_TIME.encode() not in stub.asked[0].body
+    assert SAMPLE_TIME.isoformat().encode() not in stub.asked[0].body
 
 
 @pytest.mark.parametrize("source", ["netbox", "github"])

@@ -127,12 +127,15 @@ def test_which_presets_the_sources_use_is_known(load: Load) -> None:
     assert loaded.presets == {"a": "netbox"}
 
 
+ASKED = {"secret": "whsec_c2VjcmV0", "verify": "{scheme: none}", "url": "http://localhost"}
+
+
 @pytest.mark.parametrize(
     ("section", "name"), [(section, name) for section in presets.SECTIONS for name in presets.names(section)]
 )
 def test_every_preset_works_with_what_it_asks_for(load: Load, section: str, name: str) -> None:
     preset = presets.load(section, name)
-    required = "".join(f", {key}: http://localhost" for key, param in preset.params.items() if param.required)
+    required = "".join(f", {key}: {ASKED[key]}" for key, param in preset.params.items() if param.required)
 
     config = load(f"{section}: {{x: {{preset: {name}{required}}}}}").config
 

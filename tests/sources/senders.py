@@ -1,23 +1,24 @@
 """Requests as senders make them, and sources to receive them."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
+from gateway.config import presets
+from gateway.config.problem import Place, Problem
+from gateway.config.tree import Mapping, plain, plant
 from gateway.core.event import Event
+from gateway.sources.imitate import imitate
 from gateway.sources.webhook import Incoming, Settings, WebhookSource
 
 NOW = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-PRESETS = Path(__file__).parents[2] / "gateway" / "presets" / "sources"
 
 
 def incoming(
-    raw: bytes, headers: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None, method: str = "POST"
+    raw: bytes, headers: dict[str, str] | None = None, query: dict[str, str] | None = None, method: str = "POST"
 ) -> Incoming:
     """A request with the very mappings that the edge hands over."""
     return Incoming(
@@ -40,14 +41,34 @@ def event(received: Event | None) -> Event:
     return received
 
 
-def preset(name: str, secret: str) -> dict[str, Any]:
-    """A preset with its one parameter filled in."""
-    text = (PRESETS / f"{name}.yaml").read_text()
-    loaded: dict[str, Any] = yaml.safe_load(text.replace('"$(secret)"', secret))
-    return loaded
+def preset(name: str, **given: Any) -> dict[str, Any]:
+    """The settings of a preset, with its parameters filled in."""
+    problems: list[Problem] = []
+    tree = plant({"sources": {"s": {"preset": name, **given}}}, Place("test"))
+    written: dict[str, Any] = plain(presets.write_out(cast("Mapping", tree), problems))
+    assert not problems
+    settings: dict[str, Any] = written["sources"]["s"]
+    return settings
+
+
+def configured(name: str, **settings: Any) -> WebhookSource:
+    """A source with a preset."""
+    return source(name, **preset(name, secret="s3cr3t") | settings)
+
+
+def sent(name: str, raw: bytes, **headers: str) -> Event:
+    """The event of a body that is sent as the sender of a preset does."""
+    webhook = configured(name)
+    sample = (presets.load("sources", name).sample or {})["headers"] | headers
+    return event(webhook.to_event(incoming(raw, imitate(webhook.settings, sample, raw, NOW)), NOW))
 
 
 def captured(name: str) -> tuple[bytes, dict[str, str]]:
     """A body as it came over the wire, and its headers."""
     _, *lines = (PAYLOADS / f"{name}.headers.txt").read_text().splitlines()
-    return (PAYLOADS / f"{name}.json").read_bytes(), dict(line.split(": ", 1) for line in lines)
+    return body(name), dict(line.split(": ", 1) for line in lines)
+
+
+def body(name: str) -> bytes:
+    """A body as it came over the wire."""
+    return (PAYLOADS / f"{name}.json").read_bytes()

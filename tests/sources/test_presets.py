@@ -3,16 +3,15 @@
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from gateway.config import presets
 from gateway.core.errors import Unmappable, Unverified
 from gateway.core.event import Event
 from gateway.sources.imitate import imitate
-from gateway.sources.webhook import WebhookSource
-from tests.sources.senders import NOW, captured, event, incoming, preset, source
+from tests.sources.senders import NOW, captured, configured, event, incoming, preset, sent, source
 
 PUSH = json.dumps(
     {"ref": "refs/heads/main", "commits": [], "repository": {"full_name": "example/lab", "id": 1}}, indent=2
@@ -27,17 +26,6 @@ PULL_REQUEST = json.dumps(
     }
 ).encode()
 PING = b'{"zen": "Keep it logically awesome.", "hook_id": 5, "organization": {"login": "example"}}'
-
-
-def configured(name: str, **settings: Any) -> WebhookSource:
-    return source(name, **preset(name, "s3cr3t")["settings"] | settings)
-
-
-def sent(name: str, raw: bytes, **headers: str) -> Event:
-    """The event of a body that is signed as the preset says."""
-    webhook = configured(name)
-    sample = preset(name, "s3cr3t")["sample"]["headers"] | headers
-    return event(webhook.to_event(incoming(raw, imitate(webhook.settings, sample, raw, NOW)), NOW))
 
 
 def test_netbox_as_captured() -> None:
@@ -153,19 +141,37 @@ def test_github_an_event_without_a_name_is_refused() -> None:
         webhook.to_event(incoming(PUSH, headers), NOW)
 
 
-@pytest.mark.parametrize("name", ["netbox", "github"])
-@pytest.mark.parametrize(
-    "raw", [b"[]", b"1", b"null", b'"text"', b"{}", b'{"data": null, "event": {}, "snapshots": []}']
-)
+ALL = presets.names("sources")
+STRANGE = [b"[]", b"1", b"null", b'"text"', b"{}", b'{"data": null, "event": {}, "snapshots": [], "alerts": {}}']
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("raw", STRANGE)
 def test_signed_bodies_of_another_form_are_refused_or_mapped(name: str, raw: bytes) -> None:
     with suppress(Unmappable):
         assert sent(name, raw).body == raw
 
 
-@pytest.mark.parametrize("name", ["netbox", "github"])
+@pytest.mark.parametrize("name", ALL)
 def test_the_secret_is_required(name: str) -> None:
-    loaded = preset(name, "''")
-
-    assert loaded["params"]["secret"]["required"] is True
+    assert presets.load("sources", name).params["secret"].required is True
     with pytest.raises(ValueError, match="empty secret"):
-        source(**loaded["settings"])
+        source(**preset(name, secret=""))
+
+
+def test_standard_webhooks() -> None:
+    webhook = source(**preset("standard-webhooks", secret="whsec_c2VjcmV0"))
+    raw = '{"type": "a.b", "timestamp": "2027-01-15T11:59:00Z", "data": {"ort": "Zürich"}}'.encode()
+    headers = imitate(webhook.settings, {"webhook-id": "msg_1"}, raw, NOW)
+    made = event(webhook.to_event(incoming(raw, headers), NOW))
+
+    assert (made.type, made.sender_id, made.object) == ("a.b", "msg_1", {"ort": "Zürich"})
+    assert made.time == datetime(2027, 1, 15, 11, 59, tzinfo=UTC)
+
+
+def test_standard_webhooks_may_say_nothing_but_their_id() -> None:
+    webhook = source(**preset("standard-webhooks", secret="whsec_c2VjcmV0"))
+    made = event(webhook.to_event(incoming(b"{}", imitate(webhook.settings, {}, b"{}", NOW)), NOW))
+
+    assert (made.type, made.object, made.time) == ("webhook", None, NOW)
+    assert made.sender_id is not None
