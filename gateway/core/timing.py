@@ -104,8 +104,8 @@ class Timing(BaseModel):
 
     @property
     def is_off(self) -> bool:
-        """Whether its cron expression is empty, as by a variable that is not set."""
-        return all(getattr(self, kind) in (None, "") for kind in self.KINDS)
+        """Whether it says so: by a cron expression that is empty, as a variable that is not set is, or by `false`."""
+        return all(getattr(self, kind) in (None, "", False) for kind in self.KINDS)
 
     def times(self, zone: ZoneInfo, name: str, since: datetime, start: datetime | None) -> Times:
         """When it is due.

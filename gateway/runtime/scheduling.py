@@ -111,6 +111,8 @@ def _defined(model: type[Schedule], name: str | None, fields: Fields, snapshot: 
     name = name or str(fields["name"])
     schedule = Schedule.model_validate(literal({key: fields[key] for key in fields if key != "name"}))
     _refuse(_never_due(name, schedule, now))
+    if schedule.target is None and not snapshot.listeners(name):
+        _refuse({"target": "is missing, and no trigger listens to this schedule"})
     return define(name, schedule)
 
 
@@ -130,11 +132,10 @@ def _unknown_names(fields: Fields, snapshot: Snapshot) -> dict[str, str]:
 
 
 def _never_due(name: str, schedule: Schedule, now: datetime) -> dict[str, str]:
-    """Why nothing would ever happen."""
-    kind = next((kind for kind in Schedule.KINDS if getattr(schedule, kind) is not None), "cron")
+    """Why nothing would ever happen, although it is not off."""
     _, end = schedule.bounds
-    if schedule.is_off or schedule.continuous is False:
-        return {kind: "is off: one that shall wait until it is needed has enabled: false"}
+    if schedule.is_off:
+        return {}
     if end and end <= now:
         return {"end": "is over already: nothing would ever happen"}
     if schedule.at and instant_of(schedule.at, schedule.timezone) <= now:
@@ -142,6 +143,7 @@ def _never_due(name: str, schedule: Schedule, now: datetime) -> dict[str, str]:
     if not schedule.continuous:
         first = schedule.due_times(name, now).after(now)
         if first is None or first > now + HORIZON:
+            kind = next(kind for kind in Schedule.KINDS if getattr(schedule, kind) is not None)
             return {kind: "is not due within eight years"}
     return {}
 

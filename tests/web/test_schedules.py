@@ -67,10 +67,10 @@ async def test_a_schedule_is_created_shown_replaced_and_removed(gateway: Gateway
     assert created["next_due"] == created["upcoming"][0]
     assert (await gateway.get(f"{SCHEDULES}/nightly")).json == created
 
-    replaced = await gateway.ask("PUT", f"{SCHEDULES}/nightly", json={"cron": "0 1 * * *"})
+    replaced = await gateway.ask("PUT", f"{SCHEDULES}/nightly", json={"cron": "0 1 * * *", "target": "sync"})
     assert replaced.status == 200
     assert "interval" not in replaced.json
-    assert "target" not in replaced.json
+    assert "payload" not in replaced.json
     assert replaced.json["created_at"] == created["created_at"]
 
     removed = await gateway.ask("DELETE", f"{SCHEDULES}/nightly")
@@ -124,6 +124,13 @@ async def test_s14_what_does_not_exist_is_not_found_before_the_body_is_looked_at
     assert [answer.status for answer in answers] == [404] * 5
 
 
+@pytest.mark.parametrize("timing", [{"cron": ""}, {"cron": None}, {"continuous": False}], ids=str)
+async def test_one_may_be_switched_off_by_its_timing(gateway: Gateway, timing: dict[str, Any]) -> None:
+    created = await gateway.post(SCHEDULES, json={"name": "off", "target": "sync", **timing})
+
+    assert (created.status, created.json["enabled"], created.json["next_due"]) == (201, False, None)
+
+
 @pytest.mark.parametrize(
     ("fields", "errors"),
     [
@@ -133,9 +140,7 @@ async def test_s14_what_does_not_exist_is_not_found_before_the_body_is_looked_at
         ({"cron": "0 0 31 2 *"}, {"cron": "there is no such day"}),
         ({"cron": 5}, {"cron": "should be a text"}),
         ({"cron": ["0 1 * * *"]}, {"cron": "should be a text"}),
-        ({"cron": ""}, {"cron": "is off"}),
-        ({"cron": None}, {"cron": "is off"}),
-        ({"continuous": False}, {"continuous": "is off"}),
+        ({"cron": "0 1 * * *"}, {"target": "is missing, and no trigger listens"}),
         ({"interval": "0s"}, {"interval": "expected at least 1s"}),
         ({"interval": "-5m"}, {"interval": "expected a duration"}),
         ({"interval": 2**63}, {"interval": "expected a duration"}),
@@ -292,7 +297,8 @@ async def test_forcing_a_schedule_can_wait_for_the_end(tmp_path: Path) -> None:
 
 
 async def test_a_schedule_that_only_triggers_listen_to_has_nothing_to_run(gateway: Gateway) -> None:
-    await create(gateway, interval="5m")
+    await create(gateway)
+    await change(gateway, "nightly", definition=b'{"interval": "5m"}')
 
     answer = await gateway.post(f"{SCHEDULES}/nightly/run")
 
