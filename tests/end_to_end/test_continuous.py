@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from tests.gateway_client import GatewayClient
-from tests.gateways import LEASE, nodes_of, running, scheduled
+from tests.gateways import LEASE, Settings, nodes_of, running, scheduled
 from tests.target_answer import Answer
 from tests.target_server import Call, TargetServer
 
@@ -14,7 +15,7 @@ TAKES = 0.3
 SOON = 0.5  # seconds; a tick that had to be looked for would take up to one
 PAUSE = 1.0
 BACKOFF = 0.8
-SCHEDULES = {
+SCHEDULES: Mapping[str, Settings] = {
     "busy": {"continuous": True},
     "pausing": {"continuous": True, "pause": f"{PAUSE}s"},
     "failing": {"continuous": True, "target": "broken"},
