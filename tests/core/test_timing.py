@@ -173,7 +173,7 @@ class Extended(Timing):
 
 def test_a_kind_can_be_added() -> None:
     assert Extended.model_validate({"continuous": True}).continuous
-    assert not Extended.model_validate({"continuous": False}).is_off
+    assert Extended.model_validate({"continuous": False}).is_off
     with pytest.raises(ValidationError, match=r"expected exactly one of cron, .*, all, continuous"):
         Extended.model_validate({"continuous": True, "cron": "@daily"})
     with pytest.raises(ValidationError, match="Extra inputs"):
