@@ -51,6 +51,10 @@ class TickHistory:
         assert not doubled, f"doubled {len(doubled)} of {len(due)} ticks: {sorted(doubled)[:10]}"
         assert told.keys() == due, f"never due: {sorted(told.keys() - due)[:10]}"
 
+    def comes_one_by_one(self, *, late: timedelta) -> bool:
+        """Nothing is skipped or missed, and no tick is early or so late."""
+        return not self.skips and all(not tick.missed and timedelta(0) <= tick.late_by < late for tick in self.made)
+
     def _due(self, every: timedelta) -> Iterator[datetime]:
         """From its creation up to where it was considered last."""
         instant = self.stored.anchor + every
