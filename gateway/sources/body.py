@@ -11,6 +11,8 @@ from gateway.core.errors import TooLarge, Unparseable, UnsupportedEncoding
 Kind = Literal["json", "form", "text"]
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1000
+MAX_ITEMS = 1000
+"""The events that one request may bring."""
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB_METHOD = 8
 
@@ -22,12 +24,22 @@ class Content:
     data: Any
     text: bytes
 
+    @classmethod
+    def of(cls, data: Any) -> "Content":
+        """What says `data`. Raises `Unparseable` for what cannot be stored."""
+        return cls(data, strict_json.dump_strict(data))
+
     def without(self, field: str) -> "Content":
         """The same without one field of the top level."""
         if not isinstance(self.data, dict) or field not in self.data:
             return self
         data = {name: value for name, value in self.data.items() if name != field}
-        return Content(data, strict_json.dump(data))
+        return Content.of(data)
+
+
+def media_type(content_type: str) -> str:
+    """A content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def decode(raw: bytes, encoding: str | None, limit: int) -> bytes:
@@ -55,12 +67,11 @@ def parse(raw: bytes, kind: Kind, content_type: str = "", json_field: str | None
 
     `json_field` is the field that holds the JSON where a form was sent in place of it.
     """
-    if kind == "json" and json_field and content_type.partition(";")[0].strip().lower() == FORM:
+    if kind == "json" and json_field and media_type(content_type) == FORM:
         raw = _json_in_form(raw, json_field)
     if kind == "json":
         return Content(strict_json.parse(raw), raw)
-    data = _form(raw) if kind == "form" else _text(raw)
-    return Content(data, strict_json.dump_strict(data))
+    return Content.of(_form(raw) if kind == "form" else _text(raw))
 
 
 def _inflate(raw: bytes, window: int, limit: int) -> bytes:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Literal
 
-from gateway.sources.body import Content, Kind, parse
+from gateway.sources import cloudevents
+from gateway.sources.body import Content, parse
+
+BodyKind = Literal["json", "form", "text", "cloudevents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +31,14 @@ class Received:
     raw: bytes
     now: datetime
     query: Mapping[str, str]
-    kind: Kind = "json"
+    kind: BodyKind = "json"
     form_field: str | None = None
 
     @cached_property
     def content(self) -> Content:
-        """The parsed body. Raises `Unparseable`."""
+        """The parsed body; a list where it is a batch of CloudEvents. Raises `Unparseable` and its kin."""
+        if self.kind == "cloudevents":
+            return cloudevents.from_http(self.headers, self.raw)
         return parse(self.raw, self.kind, self.headers.get("content-type", ""), self.form_field)
 
     @cached_property

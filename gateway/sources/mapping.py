@@ -12,13 +12,14 @@ from gateway.core.errors import TemplateError, Unmappable, Unparseable
 from gateway.core.template import Record, Template, sees
 
 MAX_NAME = 500
-Seen = Annotated[Template, sees("body", "headers", "query", "raw")]
+SEEN = ("body", "headers", "query", "raw", "item")
+Seen = Annotated[Template, sees(*SEEN)]
 Reader = Callable[[Context], dict[str, Any]]
 _ABSENT = Template(None)
 
 
 class EventTemplates(BaseModel):
-    """Templates over `body`, `headers` (by lower-case name), `query`, and `raw`, the body as text."""
+    """Templates over `body`, `headers` (by lower-case name), `query`, `raw` (as text), and the `item` of a split."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +29,11 @@ class EventTemplates(BaseModel):
     object: Seen = Field(_ABSENT, description="The thing it is about, as data.")
     time: Seen = Field(_ABSENT, description="RFC 3339, or seconds since 1970; default: when it was received.")
     changed: Seen = Field(_ABSENT, description="A list of the names of changed fields.")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that is used in any of them."""
+        return frozenset[str]().union(*(getattr(self, name).names for name in type(self).model_fields))
 
     def compiled(self) -> Reader:
         """What reads each of these, `None` where it is absent. It raises `Unmappable`, naming the template."""

@@ -51,6 +51,10 @@ class Scheme(BaseModel):
         """The headers with which a sender proves itself. Raises `ValueError` where the proof stands elsewhere."""
         return {}
 
+    def replay_of(self, received: Received) -> str | None:  # noqa: ARG002 - nothing is signed
+        """What a signed request and its replay have in common, where no time in it tells them apart."""
+        return None
+
     @property
     def proving_headers(self) -> frozenset[str]:
         """The headers, in lower case, that hold a proof: never kept with an event."""

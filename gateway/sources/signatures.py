@@ -1,6 +1,7 @@
 """Senders who sign: the body, or a message made with it, exactly as it was sent."""
 
 import binascii
+import hashlib
 import hmac
 import json
 import re
@@ -38,14 +39,24 @@ class Timestamp(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     header: HeaderName
+    prefix: str = Field(
+        "", pattern="^[^,]*$", description="What stands before it in a list, such as `t=` in `t=1,v1=2`."
+    )
     tolerance: Duration = timedelta(minutes=5)
+
+    def sent(self, headers: Headers) -> str:
+        """The number as it was sent. Raises `Unverified`."""
+        text = required(headers, self.header)
+        if self.prefix:
+            parts = (part.strip() for part in text.split(",", MAX_SIGNATURES))
+            text = next((part.removeprefix(self.prefix) for part in parts if part.startswith(self.prefix)), "")
+        if not _EPOCH_SECONDS.fullmatch(text):
+            raise Unverified(f"{self.header} holds no number of seconds")
+        return text
 
     def check(self, headers: Headers, now: datetime) -> None:
         """Raises `Unverified`."""
-        text = required(headers, self.header)
-        if not _EPOCH_SECONDS.fullmatch(text):
-            raise Unverified(f"{self.header} is no number of seconds")
-        if abs(now.timestamp() - int(text)) > self.tolerance.total_seconds():
+        if abs(now.timestamp() - int(self.sent(headers))) > self.tolerance.total_seconds():
             raise Unverified(f"{self.header} is more than {format_duration(self.tolerance)} from now")
 
 
@@ -58,10 +69,20 @@ class Hmac(Scheme):
     encoding: Encoding = "hex"
     prefix: str = Field("", pattern="^[^,]*$", description="What stands before the signature, such as `sha256=`.")
     secret: Secrets = Field(description="One, or a list such as [new, old].")
-    message: Annotated[Template, sees("headers", "raw")] | None = Field(
+    message: Annotated[Template, sees("headers", "raw", "timestamp")] | None = Field(
         None, description="What is signed; default: the raw body."
     )
-    timestamp: Timestamp | None = Field(None, description="Protects only if it is part of `message`.")
+    timestamp: Timestamp | None = Field(
+        None,
+        description="Protects only if it is part of `message`. Without one, an event that has no id is the redelivery "
+        "of another whose message is the same.",
+    )
+
+    @model_validator(mode="after")
+    def _check_timestamp(self) -> Self:
+        if self.timestamp is None and self.message and "timestamp" in self.message.names:
+            raise ValueError("message: there is no timestamp, say where it is sent")
+        return self
 
     def check(self, received: Received) -> None:
         given = required(received.headers, self.header).split(",", MAX_SIGNATURES)
@@ -71,10 +92,18 @@ class Hmac(Scheme):
         compare(digests, _signatures(given, self.prefix, self.encoding))
 
     def sign(self, unsigned: Received) -> dict[str, str]:
-        stamp = {self.timestamp.header: _epoch(unsigned.now)} if self.timestamp else {}
-        headers = {**unsigned.headers, **{name.lower(): value for name, value in stamp.items()}}
-        newest = self._digests(headers, unsigned)[0]
-        return stamp | {self.header: self.prefix + encode(newest, self.encoding)}
+        if self.timestamp is None:
+            return {self.header: self._signature(unsigned.headers, unsigned)}
+        stamp = self.timestamp.prefix + _epoch(unsigned.now)
+        signature = self._signature({**unsigned.headers, self.timestamp.header.lower(): stamp}, unsigned)
+        if self.timestamp.header.lower() == self.header.lower():
+            return {self.header: f"{stamp},{signature}"}
+        return {self.timestamp.header: stamp, self.header: signature}
+
+    def replay_of(self, received: Received) -> str | None:
+        if self.timestamp:
+            return None
+        return hashlib.sha256(self._message(received.headers, received)).hexdigest()
 
     @property
     def proving_headers(self) -> frozenset[str]:
@@ -84,6 +113,10 @@ class Hmac(Scheme):
     def _keys(self) -> tuple[bytes, ...]:
         return tuple(secret.get_secret_value().encode() for secret in self.secret)
 
+    def _signature(self, headers: Headers, unsigned: Received) -> str:
+        """By the newest secret."""
+        return self.prefix + encode(self._digests(headers, unsigned)[0], self.encoding)
+
     def _digests(self, headers: Headers, received: Received) -> list[bytes]:
         message = self._message(headers, received)
         return [hmac.digest(key, message, self.algorithm) for key in self._keys]
@@ -92,7 +125,8 @@ class Hmac(Scheme):
         if self.message is None:
             return received.raw
         try:
-            return sent_bytes(self.message.text({"headers": headers, "raw": received.text}))
+            stamp = {"timestamp": self.timestamp.sent(headers)} if self.timestamp else {}
+            return sent_bytes(self.message.text({"headers": headers, "raw": received.text, **stamp}))
         except TemplateError as error:
             raise Unverified(f"what should be signed is missing: {error}") from error
 

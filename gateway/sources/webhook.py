@@ -4,25 +4,28 @@ Nothing here does I/O: the edge reads the body in between, and answers.
 """
 
 import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
 
 from gateway.core.compiling import Context
-from gateway.core.errors import Forbidden, MethodNotAllowed, TemplateError, Unmappable
+from gateway.core.errors import Forbidden, MethodNotAllowed, Rejected, TemplateError, TooLarge, Unmappable, Unparseable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
-from gateway.core.template import Expression, clock, sees
+from gateway.core.template import Expression, Template, clock, sees
 from gateway.sources import base
-from gateway.sources.body import Content, Kind
-from gateway.sources.incoming import Incoming, Received, lower
-from gateway.sources.mapping import EventTemplates
+from gateway.sources.body import MAX_ITEMS, Content
+from gateway.sources.handshake import Challenge, permission
+from gateway.sources.incoming import BodyKind, Incoming, Received, lower
+from gateway.sources.mapping import SEEN, EventTemplates
 from gateway.sources.rate import Bucket, Rate
 from gateway.sources.scheme import HeaderName
 from gateway.sources.verify import Verify
 
-__all__ = ["Incoming", "Reply", "Settings", "WebhookSource"]
+__all__ = ["Answer", "Arrival", "Incoming", "Reply", "Settings", "WebhookSource"]
 
 _OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
@@ -51,13 +54,15 @@ class Settings(base.Settings):
         None, pattern=r"^/[A-Za-z0-9._~/-]+$", description="Default: /hooks/ and the name."
     )
     methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(("POST",), min_length=1)
-    body: Kind = "json"
+    body: BodyKind = "json"
     form_field: str | None = Field(None, description="Holds the JSON where a form is sent, by its content type.")
     verify: Verify = Field(description="How senders prove themselves; `{scheme: none}` if they cannot.")
     event: EventTemplates = EventTemplates()
-    ignore: Annotated[Expression, sees("body", "headers", "query", "raw")] | None = Field(
-        None, description="What this holds for is counted, not stored."
+    ignore: Annotated[Expression, sees(*SEEN)] | None = Field(None, description="What this holds for is not stored.")
+    split: Annotated[Template, sees("body", "headers", "query", "raw")] | None = Field(
+        None, description="A list: one event for each element, which the templates of `event` see as `item`."
     )
+    challenge: Challenge | None = Field(None, description="What the sender asks before it sends events.")
     headers: tuple[HeaderName, ...] = Field(("content-type", "user-agent"), description="Those kept with the event.")
     reply: Reply | Literal["minimal"] | None = Field(
         None, description="Default: 202 with the decisions; minimal: without them."
@@ -72,6 +77,31 @@ class Settings(base.Settings):
         if self.form_field and self.body != "json":
             raise ValueError("form_field goes with body: json")
         return self
+
+    @model_validator(mode="after")
+    def _check_split(self) -> Self:
+        if self.split is None and "item" in self.event.names | (self.ignore.names if self.ignore else set()):
+            raise ValueError("item is an element of a list; say which with split")
+        if self.split is not None and self.body == "cloudevents":
+            raise ValueError("split: a batch of CloudEvents is split without being told to")
+        if self.split is not None and self.event.id.source and "item" not in self.event.id.names:
+            raise ValueError("event.id: all elements would have one id; make it with item")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a request brings: its events, `None` for one that is to be ignored."""
+
+    events: tuple[Event | None, ...]
+    is_batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sender is answered who asks before it sends events."""
+
+    text: str
 
 
 class WebhookSource:
@@ -88,31 +118,37 @@ class WebhookSource:
 
     def admit(self, method: str, remote: str, now_monotonic: float) -> None:
         """Decides before the body is read. Raises `Forbidden`, `MethodNotAllowed` or `TooMany`."""
-        if self.settings.allow and not self._allows(remote):
-            raise Forbidden("this address is not allowed")
+        self._refuse_strangers(remote)
         if method not in self.settings.methods:
             raise MethodNotAllowed(self.settings.methods)
         if self._bucket:
             self._bucket.take(now_monotonic)
 
-    def to_event(self, incoming: Incoming, now: datetime) -> Event | None:
-        """The event of a request, `None` if it is to be ignored.
+    def permission(self, method: str, headers: Mapping[str, str], remote: str) -> Mapping[str, str] | None:
+        """The headers that answer a sender of CloudEvents who asks whether it may send, if this is what it asks.
 
-        Raises `Unverified`, `Unparseable`, or `Unmappable`, which names the template that failed.
+        Raises `Forbidden`, and `Rejected` for a question that is none.
+        """
+        if method != "OPTIONS" or self.settings.body != "cloudevents":
+            return None
+        self._refuse_strangers(remote)
+        return {"Allow": ", ".join(self.settings.methods), **permission(headers, self.settings.rate)}
+
+    def to_events(self, incoming: Incoming, now: datetime) -> Arrival | Answer:
+        """What a request brings, or what is to be answered to it instead.
+
+        Raises `Unverified`, `Unparseable`, `TooLarge`, or `Unmappable`, which names the template that failed.
         """
         received = self._received(incoming, now)
+        if (answer := self._answer(received)) is not None:
+            return Answer(answer)
         self.settings.verify.check(received)
         content = received.content
         if field := self.settings.verify.proving_field:
             content = content.without(field)
-        context = {
-            "body": content.data,
-            "headers": received.headers,
-            "query": received.query,
-            "raw": received.text,
-            "now": clock(now),
-        }
-        return None if self._ignores(context) else self._event(received, content, context)
+        if self.settings.split is None and not (self.settings.body == "cloudevents" and isinstance(content.data, list)):
+            return Arrival((self._event(received, content, _context(received, content.data)),))
+        return Arrival(tuple(self._items(received, content)), is_batch=True)
 
     def _received(self, incoming: Incoming, now: datetime) -> Received:
         return Received(
@@ -124,6 +160,10 @@ class WebhookSource:
             form_field=self.settings.form_field,
         )
 
+    def _refuse_strangers(self, remote: str) -> None:
+        if self.settings.allow and not self._allows(remote):
+            raise Forbidden("this address is not allowed")
+
     def _allows(self, remote: str) -> bool:
         try:
             address = ipaddress.ip_address(remote)
@@ -132,13 +172,36 @@ class WebhookSource:
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self.settings.allow)
 
-    def _ignores(self, context: Context) -> bool:
+    def _answer(self, received: Received) -> str | None:
+        if self.settings.challenge is None:
+            return None
         try:
-            return self.settings.ignore is not None and self.settings.ignore.holds(context)
-        except TemplateError as error:
-            raise Unmappable(f"ignore: {error}") from error
+            body = received.content.data
+        except Rejected:  # nothing is proven yet, and some ask without a body
+            body = None
+        return self.settings.challenge.answer(_context(received, body))
 
-    def _event(self, received: Received, content: Content, context: Context) -> Event:
+    def _items(self, received: Received, content: Content) -> Iterator[Event | None]:
+        """The events of a batch. One that is broken refuses them all, as a sender cannot be told of one alone."""
+        for number, (element, context) in enumerate(self._elements(received, content)):
+            try:
+                yield self._event(received, Content.of(element), context, number)
+            except (Unmappable, Unparseable) as error:
+                raise Unmappable(f"item {number}: {error.detail}", errors={f"items[{number}]": error.detail}) from error
+
+    def _elements(self, received: Received, content: Content) -> Iterator[tuple[Any, Context]]:
+        """The elements, and what templates see of each."""
+        if self.settings.split is None:
+            for document in content.data:
+                yield document, _context(received, document)
+        else:
+            context = _context(received, content.data)
+            for item in _elements(self.settings.split, context):
+                yield item, {**context, "item": item}
+
+    def _event(self, received: Received, content: Content, context: Context, number: int | None = None) -> Event | None:
+        if self._ignores(context):
+            return None
         fields = self._read(context)
         sender_id = fields["id"]
         return Event(
@@ -154,11 +217,46 @@ class WebhookSource:
             body=content.text,
             headers={name: _printable(received.headers[name]) for name in self._kept if name in received.headers},
             sender_id=sender_id,
-            delivery=self._delivery(sender_id) if sender_id else None,
+            delivery=self._delivery(sender_id or self._replay_of(received, number)),
         )
 
-    def _delivery(self, sender_id: str) -> Delivery:
-        return Delivery(scope=self._scope, id=sender_id, window=self.settings.dedup.window)
+    def _ignores(self, context: Context) -> bool:
+        try:
+            return self.settings.ignore is not None and self.settings.ignore.holds(context)
+        except TemplateError as error:
+            raise Unmappable(f"ignore: {error}") from error
+
+    def _replay_of(self, received: Received, number: int | None) -> str | None:
+        """An id for the deliveries of senders who sign but give none."""
+        message = self.settings.verify.replay_of(received)
+        return message if message is None or number is None else f"{message}/{number}"
+
+    def _delivery(self, delivery_id: str | None) -> Delivery | None:
+        if delivery_id is None:
+            return None
+        return Delivery(scope=self._scope, id=delivery_id, window=self.settings.dedup.window)
+
+
+def _context(received: Received, body: Any) -> dict[str, Any]:
+    return {
+        "body": body,
+        "headers": received.headers,
+        "query": received.query,
+        "raw": received.text,
+        "now": clock(received.now),
+    }
+
+
+def _elements(split: Template, context: Context) -> list[Any]:
+    try:
+        elements = split.render(context)
+    except TemplateError as error:
+        raise Unmappable(f"split: {error}") from error
+    if not isinstance(elements, list):
+        raise Unmappable(f"split: expected a list, got {type(elements).__name__}")
+    if len(elements) > MAX_ITEMS:
+        raise TooLarge(f"split: more than {MAX_ITEMS} events in one request")
+    return elements
 
 
 def _printable(value: str) -> str:

@@ -1,7 +1,8 @@
 """Webhooks over HTTP: the path leads to the source of the configuration in force, and the answer follows the commit."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import orjson
 import structlog
@@ -9,7 +10,7 @@ from aiohttp import web
 
 from gateway.core.errors import NotFound, Rejected
 from gateway.sources.incoming import Incoming
-from gateway.sources.webhook import WebhookSource
+from gateway.sources.webhook import Answer, Arrival, Reply, WebhookSource
 from gateway.store.accept import Accepted
 from gateway.web.address import remote
 from gateway.web.body import read
@@ -18,8 +19,11 @@ from gateway.web.problems import failure, problem
 
 log = structlog.get_logger(__name__)
 
-_IGNORED: dict[str, Any] = {"event_id": None, "duplicate": False, "decisions": []}
+_IGNORED_BRIEFLY: dict[str, Any] = {"event_id": None, "duplicate": False}
+_IGNORED: dict[str, Any] = {**_IGNORED_BRIEFLY, "decisions": []}
 _JSON = {"Content-Type": "application/json"}
+_TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+"""An answer holds what was sent: a browser must not take it for a page."""
 
 
 async def receive(request: web.Request) -> web.Response:
@@ -40,6 +44,9 @@ async def receive(request: web.Request) -> web.Response:
 
 async def _receive(edge: Edge, source: WebhookSource, request: web.Request) -> web.Response:
     address = remote(request, edge.server.trusted_proxies)
+    permission = source.permission(request.method, request.headers, address)
+    if permission is not None:
+        return web.Response(headers=permission)
     source.admit(request.method, address, time.monotonic())
     incoming = Incoming(
         method=request.method,
@@ -48,17 +55,25 @@ async def _receive(edge: Edge, source: WebhookSource, request: web.Request) -> w
         raw=await read(request),
         remote=address,
     )
-    event = source.to_event(incoming, edge.database.now())
-    accepted = (await edge.intake.accept((event,)))[0] if event else None
-    return _answer(source, accepted)
+    match source.to_events(incoming, edge.database.now()):
+        case Answer(text):
+            return web.Response(body=text.encode(errors="replace"), headers=_TEXT)
+        case Arrival(events, is_batch):
+            kept = [event for event in events if event]
+            accepted = iter(await edge.intake.accept(kept) if kept else ())
+            results = [next(accepted) if event else None for event in events]
+            return _answer(source.settings.reply, results, is_batch=is_batch)
 
 
-def _answer(source: WebhookSource, accepted: Accepted | None) -> web.Response:
-    reply = source.settings.reply
-    if reply is None:
-        return web.Response(status=202, body=orjson.dumps(accepted or _IGNORED), headers=_JSON)
-    if reply == "minimal":
-        event_id, duplicate = (accepted.event_id, accepted.duplicate) if accepted else (None, False)
-        body = orjson.dumps({"event_id": event_id, "duplicate": duplicate})
-        return web.Response(status=202, body=body, headers=_JSON)
-    return web.Response(status=reply.status, text=reply.body)
+def _answer(
+    reply: Reply | Literal["minimal"] | None, results: Sequence[Accepted | None], *, is_batch: bool
+) -> web.Response:
+    if isinstance(reply, Reply):
+        return web.Response(status=reply.status, text=reply.body)
+    items = [_brief(result) if reply == "minimal" else result or _IGNORED for result in results]
+    document = {"items": items} if is_batch else items[0]
+    return web.Response(status=202, body=orjson.dumps(document), headers=_JSON)
+
+
+def _brief(result: Accepted | None) -> dict[str, Any]:
+    return {"event_id": result.event_id, "duplicate": result.duplicate} if result else _IGNORED_BRIEFLY

@@ -14,6 +14,7 @@ from gateway.sources.incoming import Incoming
 from gateway.sources.webhook import Settings, WebhookSource
 from tests.cli.conftest import CONFIG, Run
 from tests.cli.stub import Asked, Stub
+from tests.sources.senders import event
 
 ACCEPTED = {"event_id": "0199-e", "duplicate": False, "decisions": []}
 
@@ -23,9 +24,7 @@ def event_of(config: Path, source: str, asked: Asked) -> Event:
     settings = load(config, {}).config.sources[source]
     assert isinstance(settings, Settings)
     incoming = Incoming(method=asked.method, headers=asked.headers, query={}, raw=asked.body, remote="127.0.0.1")
-    event = WebhookSource(source, settings).to_event(incoming, datetime.now(UTC))  # noqa: TID251 - as it was signed
-    assert event is not None
-    return event
+    return event(WebhookSource(source, settings).to_events(incoming, datetime.now(UTC)))  # noqa: TID251 - as it was signed
 
 
 @pytest.mark.parametrize(("source", "type_"), [("netbox", "netbox.dcim.site.updated"), ("github", "github.push")])

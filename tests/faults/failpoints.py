@@ -34,7 +34,7 @@ def _is_under_way(tickings: Any) -> bool:
 
 ACCEPTING = {
     "accept.read": Failpoint("gateway.web.hooks", "read"),
-    "accept.verified": Failpoint("gateway.sources.webhook", "WebhookSource.to_event"),
+    "accept.verified": Failpoint("gateway.sources.webhook", "WebhookSource.to_events"),
     "accept.inserted": Failpoint("gateway.runtime.intake", "accept"),
     "accept.committed": Failpoint("gateway.runtime.intake", "Intake.accept"),
     "accept.answered": Failpoint("gateway.web.hooks", "_answer"),

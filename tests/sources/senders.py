@@ -11,7 +11,7 @@ from gateway.config.problem import Place, Problem
 from gateway.config.tree import Mapping, plain, plant
 from gateway.core.event import Event
 from gateway.sources.imitate import imitate
-from gateway.sources.webhook import Incoming, Settings, WebhookSource
+from gateway.sources.webhook import Answer, Arrival, Incoming, Settings, WebhookSource
 
 NOW = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -35,10 +35,17 @@ def source(name: str = "alarms", **settings: Any) -> WebhookSource:
     return WebhookSource(name, Settings.model_validate({"kind": "webhook", "verify": {"scheme": "none"}} | settings))
 
 
-def event(received: Event | None) -> Event:
-    """The event that must be there."""
-    assert received is not None
-    return received
+def events(received: Arrival | Answer) -> tuple[Event | None, ...]:
+    """The events that must be there, `None` for those that are ignored."""
+    assert isinstance(received, Arrival)
+    return received.events
+
+
+def event(received: Arrival | Answer) -> Event:
+    """The one event that must be there."""
+    (made,) = events(received)
+    assert made is not None
+    return made
 
 
 def preset(name: str, **given: Any) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def sent(name: str, raw: bytes, **headers: str) -> Event:
     """The event of a body that is sent as the sender of a preset does."""
     webhook = configured(name)
     sample = (presets.load("sources", name).sample or {})["headers"] | headers
-    return event(webhook.to_event(incoming(raw, imitate(webhook.settings, sample, raw, NOW)), NOW))
+    return event(webhook.to_events(incoming(raw, imitate(webhook.settings, sample, raw, NOW)), NOW))
 
 
 def captured(name: str) -> tuple[bytes, dict[str, str]]:

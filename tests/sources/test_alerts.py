@@ -86,7 +86,7 @@ class TestProxmox:
 @pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer ", "s3cr3t", "Basic s3cr3t", "Bearer s3cr3t "])
 def test_s01_only_the_bearer_of_the_token_is_believed(name: str, value: str | None) -> None:
     with pytest.raises(Unverified):
-        configured(name).to_event(incoming(b"{}", {} if value is None else {"Authorization": value}), NOW)
+        configured(name).to_events(incoming(b"{}", {} if value is None else {"Authorization": value}), NOW)
 
 
 class TestInfraAudit:
@@ -104,4 +104,4 @@ class TestInfraAudit:
         headers = imitate(webhook.settings, {}, raw, NOW)
 
         assert list(headers) == ["X-InfraAudit-Signature"]
-        assert event(webhook.to_event(incoming(raw, headers), NOW)).sender_id == "d-1"
+        assert event(webhook.to_events(incoming(raw, headers), NOW)).sender_id == "d-1"

@@ -39,7 +39,7 @@ def test_each_attempt_has_another_uuid_and_is_the_same_delivery() -> None:
 def test_versions_without_an_idempotency_key_are_known_by_the_body() -> None:
     def old(body: dict[str, Any], uuid: str) -> Event:
         headers = {"X-Gitlab-Token": "s3cr3t", "X-Gitlab-Webhook-UUID": uuid}
-        return event(configured("gitlab").to_event(incoming(json.dumps(body).encode(), headers), NOW))
+        return event(configured("gitlab").to_events(incoming(json.dumps(body).encode(), headers), NOW))
 
     assert old(PUSH, "1").delivery == old(PUSH, "2").delivery
     assert old(PUSH, "1").delivery != old(PUSH | {"ref": "refs/heads/other"}, "1").delivery
@@ -84,4 +84,4 @@ def test_other_events(body: dict[str, Any], kind: str, subject: str | None) -> N
 @pytest.mark.parametrize("token", [None, "", "s3cr3", "s3cr3t2", "S3CR3T", "s3cr3t\u00fc", "\udcff"])
 def test_s01_other_tokens_are_refused(token: str | None) -> None:
     with pytest.raises(Unverified):
-        configured("gitlab").to_event(incoming(b"{}", {} if token is None else {"X-Gitlab-Token": token}), NOW)
+        configured("gitlab").to_events(incoming(b"{}", {} if token is None else {"X-Gitlab-Token": token}), NOW)

@@ -27,12 +27,12 @@ def as_infrahub_sends(payload: Any, message_id: str = "msg_1", key: bytes = b"s3
 
 
 def received(payload: Any, message_id: str = "msg_1") -> Event:
-    return event(configured("infrahub").to_event(incoming(*as_infrahub_sends(payload, message_id)), NOW))
+    return event(configured("infrahub").to_events(incoming(*as_infrahub_sends(payload, message_id)), NOW))
 
 
 def test_as_captured() -> None:
     webhook = source("infrahub", **preset("infrahub", secret="supersecret"))
-    made = event(webhook.to_event(incoming(*captured("infrahub-node-created-ascii")), SENT_AT))
+    made = event(webhook.to_events(incoming(*captured("infrahub-node-created-ascii")), SENT_AT))
 
     assert (made.type, made.subject) == ("infrahub.node.created", "atl1-edge1")
     assert made.sender_id == "e3a584ae-ecce-4848-9315-f36946de7274"
@@ -71,13 +71,13 @@ def test_s01_what_was_changed_on_the_way_is_refused(payload: dict[str, Any]) -> 
         (('{"ü":' * 200 + "1" + "}" * 200).encode(), headers),
     ):
         with pytest.raises(Unverified):
-            configured("infrahub").to_event(incoming(changed, with_headers), NOW)
+            configured("infrahub").to_events(incoming(changed, with_headers), NOW)
 
 
 def test_s01_what_is_old_is_refused() -> None:
     for late in (timedelta(seconds=301), timedelta(seconds=-301)):
         with pytest.raises(Unverified, match="from now"):
-            configured("infrahub").to_event(incoming(*as_infrahub_sends(ZURICH)), NOW + late)
+            configured("infrahub").to_events(incoming(*as_infrahub_sends(ZURICH)), NOW + late)
 
 
 @pytest.mark.parametrize(

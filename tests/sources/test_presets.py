@@ -30,7 +30,7 @@ PING = b'{"zen": "Keep it logically awesome.", "hook_id": 5, "organization": {"l
 
 def test_netbox_as_captured() -> None:
     raw, headers = captured("netbox-site-updated")
-    made = event(configured("netbox").to_event(incoming(raw, headers), NOW))
+    made = event(configured("netbox").to_events(incoming(raw, headers), NOW))
 
     assert (made.type, made.subject) == ("netbox.dcim.site.updated", "Site GW")
     assert made.changed == ("description",)
@@ -43,7 +43,7 @@ def test_netbox_as_captured() -> None:
 
 def test_netbox_nothing_has_changed_about_what_was_created() -> None:
     raw, headers = captured("netbox-site-created")
-    made = event(configured("netbox").to_event(incoming(raw, headers), NOW))
+    made = event(configured("netbox").to_events(incoming(raw, headers), NOW))
 
     assert (made.type, made.changed) == ("netbox.dcim.site.created", ())
     assert made.sender_id == "54168347-da86-4890-a545-416ff59c8dfd/dcim.site/1/created"
@@ -55,7 +55,7 @@ def test_s01_netbox_one_changed_byte(name: str) -> None:
     for position in (0, len(raw) // 2, len(raw) - 1):
         changed = bytes([*raw[:position], raw[position] ^ 1, *raw[position + 1 :]])
         with pytest.raises(Unverified):
-            configured("netbox").to_event(incoming(changed, headers), NOW)
+            configured("netbox").to_events(incoming(changed, headers), NOW)
 
 
 @pytest.mark.parametrize("event_type", ["deleted", "updated"])
@@ -121,13 +121,13 @@ def test_s01_github_the_signature_of_the_json_does_not_do_for_the_form() -> None
     headers = imitate(webhook.settings, sample, PUSH, NOW)
 
     with pytest.raises(Unverified):
-        webhook.to_event(incoming(urlencode({"payload": PUSH.decode()}).encode(), headers), NOW)
+        webhook.to_events(incoming(urlencode({"payload": PUSH.decode()}).encode(), headers), NOW)
 
 
 def test_github_a_delivery_without_an_id_gets_one() -> None:
     webhook = configured("github")
     headers = imitate(webhook.settings, {"X-GitHub-Event": "push"}, PUSH, NOW)
-    first, again = (event(webhook.to_event(incoming(PUSH, headers), NOW)) for _ in range(2))
+    first, again = (event(webhook.to_events(incoming(PUSH, headers), NOW)) for _ in range(2))
 
     assert first.delivery is not None
     assert first.delivery == again.delivery
@@ -138,21 +138,21 @@ def test_github_an_event_without_a_name_is_refused() -> None:
     headers = imitate(webhook.settings, {}, PUSH, NOW)
 
     with pytest.raises(Unmappable, match=r"event\.type: .*x-github-event"):
-        webhook.to_event(incoming(PUSH, headers), NOW)
+        webhook.to_events(incoming(PUSH, headers), NOW)
 
 
-ALL = presets.names("sources")
+SIGNED = [name for name in presets.names("sources") if "secret" in presets.load("sources", name).params]
 STRANGE = [b"[]", b"1", b"null", b'"text"', b"{}", b'{"data": null, "event": {}, "snapshots": [], "alerts": {}}']
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SIGNED)
 @pytest.mark.parametrize("raw", STRANGE)
 def test_signed_bodies_of_another_form_are_refused_or_mapped(name: str, raw: bytes) -> None:
     with suppress(Unmappable):
         assert sent(name, raw).body == raw
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SIGNED)
 def test_the_secret_is_required(name: str) -> None:
     assert presets.load("sources", name).params["secret"].required is True
     with pytest.raises(ValueError, match="empty secret"):
@@ -163,7 +163,7 @@ def test_standard_webhooks() -> None:
     webhook = source(**preset("standard-webhooks", secret="whsec_c2VjcmV0"))
     raw = '{"type": "a.b", "timestamp": "2027-01-15T11:59:00Z", "data": {"ort": "Zürich"}}'.encode()
     headers = imitate(webhook.settings, {"webhook-id": "msg_1"}, raw, NOW)
-    made = event(webhook.to_event(incoming(raw, headers), NOW))
+    made = event(webhook.to_events(incoming(raw, headers), NOW))
 
     assert (made.type, made.sender_id, made.object) == ("a.b", "msg_1", {"ort": "Zürich"})
     assert made.time == datetime(2027, 1, 15, 11, 59, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_standard_webhooks() -> None:
 
 def test_standard_webhooks_may_say_nothing_but_their_id() -> None:
     webhook = source(**preset("standard-webhooks", secret="whsec_c2VjcmV0"))
-    made = event(webhook.to_event(incoming(b"{}", imitate(webhook.settings, {}, b"{}", NOW)), NOW))
+    made = event(webhook.to_events(incoming(b"{}", imitate(webhook.settings, {}, b"{}", NOW)), NOW))
 
     assert (made.type, made.object, made.time) == ("webhook", None, NOW)
     assert made.sender_id is not None
