@@ -217,12 +217,29 @@ def _span(low: int, high: int) -> str:
 
 
 def _expanded(written: list[str], fields: list[str], name: str) -> list[list[int | str]]:
-    """The values of minute, hour, day of month, month, weekday and second."""
+    """The values of minute, hour, day of month, month, weekday and second.
+
+    Each field has a hash of its own: from one for all, hours would follow from minutes.
+    """
+    hashed = [index for index, field in enumerate(_in_order(fields)) if field.startswith("h")]
     try:
-        expanded, _ = croniter.expand(" ".join(fields), hash_id=name.encode(), second_at_beginning=True, strict=True)
+        expanded = _expand(fields, name)
+        for index in hashed:
+            expanded[index] = _expand(fields, f"{name} {index}")[index]
     except CroniterError as error:
         raise ValueError(_reason(written, fields)) from error
     return expanded if len(expanded) == len(_FIELDS) else [*expanded, [0]]
+
+
+def _in_order(fields: list[str]) -> list[str]:
+    """As the library returns them: the second last."""
+    return fields if len(fields) < len(_FIELDS) else [*fields[1:], fields[0]]
+
+
+def _expand(fields: list[str], name: str) -> list[list[int | str]]:
+    expanded: list[list[int | str]]
+    expanded, _ = croniter.expand(" ".join(fields), hash_id=name.encode(), second_at_beginning=True, strict=True)
+    return expanded
 
 
 def _reason(written: list[str], fields: list[str]) -> str:

@@ -92,19 +92,18 @@ def _due(schedule: Schedule, times: Times, cursor: datetime, now: datetime) -> t
         skips.append(_late(schedule, times.after(cursor), latest(times, cursor, fresh), too_old))
     since = fresh
     if times.count(fresh, now) > MAX_AT_ONCE:
-        since = _newest_since(times, fresh, now, MAX_AT_ONCE)
+        since = _newest_since(times, now, MAX_AT_ONCE)
         reason = f"more than {MAX_AT_ONCE} were due at once"
         skips.append(_record(times.after(fresh), latest(times, fresh, since), times.count(fresh, since), reason))
     return skips, list(_instants(times, since, now))
 
 
-def _newest_since(times: Times, since: datetime, until: datetime, count: int) -> datetime:
-    """From when on there are no more than so many instants."""
-    low, high = since, until
-    while high - low > _INSTANT:
-        middle = low + (high - low) / 2
-        low, high = (middle, high) if times.count(middle, until) > count else (low, middle)
-    return high
+def _newest_since(times: Times, until: datetime, most: int) -> datetime:
+    """From when on there are no more than so many instants, and about as many: counting more would take its time."""
+    span = timedelta(seconds=1)
+    while times.count(until - 2 * span, until) <= most:
+        span *= 2
+    return until - span
 
 
 def _instants(times: Times, since: datetime, until: datetime) -> Iterator[datetime]:

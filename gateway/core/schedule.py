@@ -113,7 +113,7 @@ class Schedule(Timing):
     @property
     def is_on(self) -> bool:
         """Whether it makes ticks at all."""
-        return self.enabled and not self.is_off and self.continuous is not False
+        return self.enabled and not self.is_off
 
     @property
     def key(self) -> Template | None:
@@ -121,8 +121,8 @@ class Schedule(Timing):
 
     @property
     def until(self) -> Until | None:
-        """How long a run of it holds its key."""
-        return _UNTIL[self.overlap]
+        """How long a run of it holds its key; a continuous one meets only runs that are not its own."""
+        return Until.STARTED if self.continuous and self.overlap is Overlap.SKIP else _UNTIL[self.overlap]
 
 
 def literal(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def write_schedules(work: Work, writings: Sequence[Writing]) -> list[Conflict | 
 def _write_one(work: Work, writing: Writing, known: dict[str, StoredSchedule]) -> Conflict | NotFound | None:
     name, old = writing.definition.name, known.get(writing.definition.name)
     refusal = _refusal(name, known)
+    if work.repeated and refusal is None and known[name].definition == writing.definition.fields:
+        return None  # a commit of unknown fate had written it after all
     if writing.is_new and refusal is None:
         return Conflict(f"there is a schedule {name!r} already")
     if refusal is not None and not (writing.is_new and isinstance(refusal, NotFound)):
@@ -127,7 +129,7 @@ def _replaced(new: Definition, origin: Origin, by: str | None, old: StoredSchedu
 def remove_schedules(work: Work, names: Sequence[str]) -> list[Conflict | NotFound | None]:
     """Deletes schedules of the API. Their runs stay."""
     known = lock_schedules(work.connection, names)
-    refusals = [_refusal(name, known) for name in names]
+    refusals = [None if work.repeated and name not in known else _refusal(name, known) for name in names]
     gone = [name for name, refusal in zip(names, refusals, strict=True) if refusal is None]
     work.connection.execute(delete(schedules).where(schedules.c.name.in_(gone)))
     work.connection.execute(delete(skips).where(skips.c.schedule.in_(gone)))

@@ -236,3 +236,7 @@ def test_a_key_that_is_no_text_is_written_as_one(key: Any, text: str) -> None:
 
     assert key is not None
     assert key.text({"event": {"source": "nightly"}}) == text
+
+
+def test_a_continuous_one_waits_for_runs_of_others_whatever_it_says_of_its_own() -> None:
+    assert schedule(target="sync", continuous=True, overlap="skip").until is Until.STARTED
