@@ -17,6 +17,7 @@ import structlog
 from gateway.config import Config, ConfigurationError, Loaded, load
 from gateway.core.errors import Unavailable
 from gateway.log import hide, secrets_in
+from gateway.runtime.consuming import Consuming
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
@@ -29,9 +30,8 @@ from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticker import Ticker
-from gateway.sources.base import Settings as Source
-from gateway.sources.webhook import Settings as Webhook
-from gateway.sources.webhook import WebhookSource
+from gateway.sources import Source, configured
+from gateway.sources.base import Settings
 from gateway.store.database import Database, DatabaseInUse, open_database, weaknesses
 from gateway.store.migrate import migrate
 from gateway.targets import open_targets
@@ -88,8 +88,9 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     lease = Lease(database, current.snapshot, current.snapshot.server.lease)
     dispatcher = Dispatcher(database, current, lease)
     reload = Reload(current, lease, dispatcher, configuration.reread)
-    health = Health(database, lease)
     intake = Intake(database, current, dispatcher.wake)
+    consuming = Consuming(database, current, intake)
+    health = Health(database, lease, consuming.states)
     leadership = Leadership(database, lease, current.snapshot.server.lease)
     ticker = Ticker(database, current, leadership, dispatcher.wake)
     scheduling = Scheduling(database, current, intake, ticker.wake)
@@ -97,7 +98,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     janitor = Janitor(database, current, dispatcher)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     loops: Mapping[Role, tuple[Loop, ...]] = {
-        Role.WEB: (),
+        Role.WEB: (consuming.run,),
         Role.WORKER: (dispatcher.run, janitor.run),
         Role.SCHEDULER: (leadership.run, ticker.run),
     }
@@ -115,6 +116,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
             health.stopping = True
             grace = current.snapshot.server.shutdown_grace
             log.info("gateway.stopping", running=dispatcher.running, grace=str(grace))
+            await consuming.stop()
             await leadership.resign()
             await dispatcher.drain(grace)
         await lease.give_back()
@@ -151,7 +153,7 @@ class _Configuration:
     works: bool
 
     async def open(self) -> Snapshot:
-        return await self._open(self.at_start, _webhooks(self.at_start.config.sources, {}))
+        return await self._open(self.at_start, _sources(self.at_start.config.sources, {}))
 
     async def reread(self, before: Snapshot) -> Candidate:
         """As it is written now. Raises `Unusable`."""
@@ -166,12 +168,12 @@ class _Configuration:
             restart_needed=_restart_needed(self.at_start.config, loaded.config),
         )
 
-    def _load(self, before: Snapshot) -> tuple[Loaded, dict[str, WebhookSource]]:
+    def _load(self, before: Snapshot) -> tuple[Loaded, Mapping[str, Source]]:
         loaded = load(self.file, os.environ)
         hide(secrets_in(loaded.config))
-        return loaded, _webhooks(loaded.config.sources, before.sources)
+        return loaded, _sources(loaded.config.sources, before.sources)
 
-    async def _open(self, loaded: Loaded, sources: Mapping[str, WebhookSource]) -> Snapshot:
+    async def _open(self, loaded: Loaded, sources: Mapping[str, Source]) -> Snapshot:
         config = loaded.config
         async with contextlib.AsyncExitStack() as opened:
             targets = await opened.enter_async_context(open_targets(config.targets))
@@ -190,11 +192,10 @@ class _Configuration:
             )
 
 
-def _webhooks(sources: Mapping[str, Source], before: Mapping[str, WebhookSource]) -> dict[str, WebhookSource]:
-    """Those that are as before stay, and with them what they know of the rate of their requests."""
-    webhooks = {name: section for name, section in sources.items() if isinstance(section, Webhook)}
-    same = {name: source for name, source in before.items() if source.settings == webhooks.get(name)}
-    return {name: same.get(name) or WebhookSource(name, section) for name, section in webhooks.items()}
+def _sources(sections: Mapping[str, Settings], before: Mapping[str, Source]) -> dict[str, Source]:
+    """Those that are as before stay: the rate of their requests is known, their queue goes on being consumed."""
+    same = {name: source for name, source in before.items() if source.settings == sections.get(name)}
+    return {name: same.get(name) or configured(name, section) for name, section in sections.items()}
 
 
 def _restart_needed(at_start: Config, now: Config) -> tuple[str, ...]:

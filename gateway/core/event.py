@@ -10,11 +10,15 @@ MAX_DEPTH = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What makes two deliveries the same: the sender's id within a scope, remembered for `window` from acceptance."""
+    """What makes two deliveries the same: the sender's id within a scope, remembered for `window` from acceptance.
+
+    One that is not `compared` is certainly new, whatever its id: it is remembered for those that come after it.
+    """
 
     scope: str
     id: str
     window: timedelta
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,7 @@ class Event:
 
     `body` is the JSON text that `data` was parsed from; it is what is stored and shown again, byte for byte.
     `changed` names the changed fields, `object` is the thing it is about: both as far as the source knows.
+    `rejection` says why nothing comes of it: it is kept for people, and no trigger looks at it.
     """
 
     id: str
@@ -49,6 +54,7 @@ class Event:
     headers: Mapping[str, str] = field(default_factory=dict)
     delivery: Delivery | None = None
     cause: Cause | None = None
+    rejection: str | None = None
 
     def context(self) -> dict[str, Any]:
         """What templates see as `event`."""

@@ -36,6 +36,8 @@ class Plan:
 
 def plan(event: Event, triggers: Iterable[tuple[str, Trigger]], lanes: Lanes, now: datetime) -> Plan:
     """What an event means to the triggers that listen to its source; one that fails does not disturb the others."""
+    if event.rejection is not None:
+        return Plan((Decision(trigger=None, decision=Verb.ERROR, reason=event.rejection),))
     context = {"event": event.context(), "now": clock(now)}
     return Plan(tuple(step for name, trigger in triggers for step in _steps(name, trigger, event, context, lanes)))
 

@@ -1,7 +1,7 @@
 """Whether this node can do its work, for probes and load balancers."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.runtime.lease import Lease
 from gateway.store.database import Database
@@ -14,9 +14,12 @@ PROBE_TIMEOUT = 2.0
 class Health:
     """Ready is a node that can accept; what else is wrong only degrades it."""
 
-    def __init__(self, database: Database, lease: Lease) -> None:
+    def __init__(
+        self, database: Database, lease: Lease, states_of_sources: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._database = database
         self._lease = lease
+        self._states_of_sources = states_of_sources
         self.stopping = False
 
     @property
@@ -29,6 +32,7 @@ class Health:
         store, leader = await asyncio.gather(_answer(self._store()), _answer(self._leader()))
         dispatcher = "ok" if self._lease.is_valid else "degraded: no lease"
         parts = {"store": store, "dispatcher": dispatcher, "leader": leader}
+        parts |= {f"sources.{name}": state for name, state in self._states_of_sources().items()}
         if self.stopping:
             parts["process"] = "shutting down"
         return store == "ok" and not self.stopping, parts

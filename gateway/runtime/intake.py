@@ -38,12 +38,17 @@ class Intake:
         self._current = current
         self._wake = wake
 
-    async def accept(self, events: Sequence[Event]) -> list[Accepted]:
-        """Plans events and commits them together with what follows from them."""
+    async def accept(self, events: Sequence[Event], *, repeated: bool = False) -> list[Accepted]:
+        """Plans events and commits them together with what follows from them.
+
+        `repeated` says that these very events were handed in before, and whether they were committed is not known.
+        """
         snapshot = self._current.snapshot
         now = self._database.now()
         acceptances = tuple(
-            Acceptance(event, plan(event, snapshot.listeners(event.source), snapshot.lanes, now), snapshot.limits)
+            Acceptance(
+                event, plan(event, snapshot.listeners(event.source), snapshot.lanes, now), snapshot.limits, repeated
+            )
             for event in events
         )
         accepted = await self._database.commit(accept, acceptances)

@@ -110,7 +110,7 @@ class Reload:
         except BaseException:
             await after.close()
             raise
-        self._current.snapshot = after
+        self._current.swap(after)
         self._dispatcher.wake(after.targets)
         self._retiring[before] = asyncio.create_task(self._retire(before), name="retiring configuration")
 

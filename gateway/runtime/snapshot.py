@@ -1,5 +1,6 @@
 """The configuration in force: immutable, so that a reload is a swap and nobody sees half of it."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -12,6 +13,8 @@ from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
 from gateway.core.window import Window
 from gateway.runtime.settings import Access, Retention, Server
+from gateway.sources import Source
+from gateway.sources.queue import QueueSource
 from gateway.sources.webhook import WebhookSource
 from gateway.store.lanes import LaneLimit, LaneLimits
 from gateway.targets.base import Target
@@ -25,7 +28,7 @@ class Snapshot:
     """What all loops look at; each takes it anew for every thing it does."""
 
     hash: str
-    sources: Mapping[str, WebhookSource]
+    sources: Mapping[str, Source]
     triggers: Mapping[str, Trigger]
     targets: Mapping[str, Target]
     windows: Mapping[str, Window]
@@ -45,7 +48,11 @@ class Snapshot:
     @cached_property
     def hooks(self) -> Mapping[str, WebhookSource]:
         """The webhook sources by their paths."""
-        return {source.path: source for source in self.sources.values()}
+        return {source.path: source for source in self.sources.values() if isinstance(source, WebhookSource)}
+
+    @cached_property
+    def queues(self) -> frozenset[QueueSource]:
+        return frozenset(source for source in self.sources.values() if isinstance(source, QueueSource))
 
     @cached_property
     def _listeners(self) -> dict[str, Listeners]:
@@ -90,7 +97,13 @@ class Snapshot:
 
 
 class Current:
-    """The one place that changes when a configuration is swapped."""
+    """The one place that changes when a configuration is swapped; `swapped` is set when it is the next time."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.swapped = asyncio.Event()
+
+    def swap(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.swapped.set()
+        self.swapped = asyncio.Event()

@@ -27,11 +27,15 @@ from gateway.store.writer import Work
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An event and what it means; the limits are those of the targets it requests."""
+    """An event and what it means; the limits are those of the targets it requests.
+
+    `repeated` says that this very event was handed in before, and may have been committed in spite of the answer.
+    """
 
     event: Event
     plan: Plan
     limits: LaneLimits = field(default_factory=dict)
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,8 @@ class _Accepting:
     def begin(cls, work: Work, acceptances: Sequence[Acceptance]) -> "_Accepting":
         arrived = [acceptance.event for acceptance in acceptances]
         held = deliveries.delivered(work, arrived)
-        stored = deliveries.committed_before(work, arrived)
+        maybe_stored = [one.event.id for one in acceptances if work.repeated or one.repeated]
+        stored = deliveries.committed_before(work, maybe_stored)
         enqueuing = Enqueuing(work)
         for acceptance in acceptances:
             enqueuing.limits.update(acceptance.limits)
@@ -78,16 +83,17 @@ class _Accepting:
         if event.id in self.stored:
             return Accepted(event_id=event.id, decisions=deliveries.stored_decisions(self.stored[event.id]))
         key = deliveries.delivery_key(event.delivery) if event.delivery else None
-        if key is not None and (holder := self.held.get(key)):
+        holder = self.held.get(key) if key else None
+        if holder and event.delivery and event.delivery.compared:
             self.redelivered.append(holder.event_id)
             return Accepted(event_id=holder.event_id, duplicate=True)
-        return self._accept_new(acceptance, key)
+        return self._accept_new(acceptance, None if holder else key)
 
     def _accept_new(self, acceptance: Acceptance, key: deliveries.DeliveryKey | None) -> Accepted:
         event = acceptance.event
         decisions = tuple(self._decide(step, event) for step in acceptance.plan.steps)
         stored = deliveries.store_decisions(decisions)
-        until = self.work.now + event.delivery.window if event.delivery else None
+        until = self.work.now + event.delivery.window if event.delivery and key else None
         scope, sender_id = key or (None, None)
         self.rows.append(
             {

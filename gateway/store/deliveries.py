@@ -60,12 +60,11 @@ def _let_go(work: Work, event_ids: list[str]) -> None:
         work.connection.execute(update(events).where(events.c.id.in_(event_ids)).values(unheld))
 
 
-def committed_before(work: Work, arrived: Iterable[Event]) -> dict[str, bytes]:
+def committed_before(work: Work, event_ids: list[str]) -> dict[str, bytes]:
     """After a commit of unknown fate: which of these very events are stored, with their decisions."""
-    if not work.repeated:
+    if not event_ids:
         return {}
-    ids = [event.id for event in arrived]
-    rows = work.connection.execute(select(events.c.id, events.c.decisions).where(events.c.id.in_(ids)))
+    rows = work.connection.execute(select(events.c.id, events.c.decisions).where(events.c.id.in_(event_ids)))
     return {row.id: row.decisions for row in rows}
 
 

@@ -64,7 +64,9 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
         (f"sources: {{upcoming: {HOOK}}}", ["1:11: sources.upcoming: the name 'upcoming' is reserved"]),
         # Kinds
         ("sources: {a: {}}", ["1:11: sources.a: is missing its 'kind'"]),
-        ("sources: {a: {kind: webhok}}", ["1:21: sources.a.kind: should be one of 'webhook'; did you mean 'webhook'?"]),
+        ("sources: {a: {kind: webhok}}", [
+            "1:21: sources.a.kind: should be one of 'webhook', 'amqp'; did you mean 'webhook'?",
+        ]),
         ("sources:\n  a:\n    kind: webhook", [
             "2:3: sources.a.verify: is missing: How senders prove themselves; `{scheme: none}` if they cannot.",
         ]),

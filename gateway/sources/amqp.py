@@ -1,0 +1,265 @@
+"""Consumers of AMQP queues.
+
+A consumer works in sessions: connect, declare, consume, until anything breaks; then the next one begins from nothing.
+Within a session it takes whatever has arrived, waits until that is committed, acknowledges it with one
+acknowledgement, and takes what has arrived meanwhile.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any
+
+import structlog
+from aio_pika import connect
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from pamqp.common import FieldTable
+from yarl import URL
+
+from gateway.sources.message import Message
+from gateway.sources.queue import QueueSource, Settings
+
+log = structlog.get_logger(__name__)
+
+OK = "ok"
+LOST = "the connection was lost"
+HEARTBEAT = 10  # seconds; a silent connection is given up after some three of them
+ANSWER_TIMEOUT = 10.0  # seconds
+CLOSE_TIMEOUT = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two sessions
+DELIVERY_LIMIT = 20  # of a message that breaks its consumer each time
+DEAD_LETTERS = ".dead-letters"
+_NAME: FieldTable = {"connection_name": "trigger-gateway"}
+_PROPERTIES = (
+    "message_id",
+    "correlation_id",
+    "type",
+    "content_type",
+    "content_encoding",
+    "app_id",
+    "user_id",
+    "reply_to",
+    "priority",
+    "expiration",
+    "timestamp",
+    "exchange",
+    "routing_key",
+)
+
+Take = Callable[[QueueSource, Sequence[Message]], Awaitable[None]]
+"""Returns once all messages are committed."""
+
+
+class Broker:
+    """One connection, opened for the first channel and closed after the last."""
+
+    def __init__(self, url: str) -> None:
+        address = URL(url)
+        self._url = address if "heartbeat" in address.query else address.update_query(heartbeat=HEARTBEAT)
+        self._connection: AbstractConnection | None = None
+        self._users = 0
+        self._connecting = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def channel(self) -> AsyncIterator[AbstractChannel]:
+        """A channel of its own for whoever asks."""
+        self._users += 1
+        try:
+            connection = await self._connected()
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                channel = await connection.channel(publisher_confirms=False)
+            try:
+                yield channel
+            finally:
+                await _closed(channel)
+        finally:
+            self._users -= 1
+            if not self._users and self._connection:
+                closing, self._connection = self._connection, None
+                await _closed(closing)
+
+    async def _connected(self) -> AbstractConnection:
+        async with self._connecting:
+            if self._connection is None or not self._connection.connected.is_set():
+                self._connection = await connect(self._url, timeout=ANSWER_TIMEOUT, client_properties=dict(_NAME))
+            return self._connection
+
+
+class Consumer:
+    """Consumes the queue of one source; `state` says whether it does.
+
+    After a session that ended before anything was acknowledged, it goes on with one message at a time until one is:
+    where a message breaks whoever consumes it, its neighbours are not counted as delivered together with it.
+    """
+
+    def __init__(self, source: QueueSource, broker: Broker, take: Take) -> None:
+        self.state = "degraded: not connected yet"
+        self._source = source
+        self._broker = broker
+        self._take = take
+        self._failures = 0
+        self._is_careful = False
+        self._stopping = False
+        self._leave = asyncio.Event()
+
+    async def run(self) -> None:
+        """Consumes until `stop`, however often the connection breaks."""
+        while not self._stopping:
+            self._leave.clear()
+            try:
+                with _only_own_cancellation():
+                    await self._session()
+                continue
+            except CONNECTION_EXCEPTIONS as error:
+                reason = str(error) or type(error).__name__
+                log.warning("source.degraded", source=self._source.name, reason=reason)
+            except Exception as error:
+                reason = type(error).__name__
+                log.exception("source.failed", source=self._source.name)
+            self.state = f"degraded: {reason}"
+            await self._pause()
+
+    def stop(self) -> None:
+        """What has arrived by now is still taken and acknowledged."""
+        self._stopping = True
+        self._leave.set()
+
+    async def _pause(self) -> None:
+        """Longer each time, and with jitter: a broker that comes back need not face all consumers at once."""
+        longest = min(FIRST_PAUSE * 2.0 ** min(self._failures, 10), LONGEST_PAUSE)
+        self._failures += 1
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._leave.wait(), longest * random.uniform(0.5, 1))  # noqa: S311 - no secret
+
+    async def _session(self) -> None:
+        """Until `stop`, or until there is no more need to be careful; raises when the channel is over."""
+        settings = self._source.settings
+        async with self._broker.channel() as channel:
+            inbox = _Inbox()
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                await inbox.watch(channel)
+                await channel.set_qos(prefetch_count=1 if self._is_careful else settings.prefetch)
+                queue = await _declared(channel, settings)
+                tag = await queue.consume(inbox.put)
+            self.state = OK
+            log.info("source.consuming", source=self._source.name, queue=settings.queue, careful=self._is_careful)
+            await self._consume(queue, tag, inbox)
+
+    async def _consume(self, queue: AbstractQueue, tag: str, inbox: "_Inbox") -> None:
+        """What is not committed when the channel is over is dropped: it comes again."""
+        taking = asyncio.create_task(self._take_all(inbox))
+        leaving = asyncio.create_task(self._leave.wait())
+        try:
+            await _first_of(inbox.over, taking, leaving)
+            await queue.cancel(tag, timeout=CLOSE_TIMEOUT)
+            inbox.close()
+            await _first_of(inbox.over, taking)
+        finally:
+            leaving.cancel()
+            taking.cancel()
+            await asyncio.wait({taking})
+
+    async def _take_all(self, inbox: "_Inbox") -> None:
+        was_careful, self._is_careful = self._is_careful, True
+        while arrived := await inbox.next():
+            await self._take(self._source, [_message(incoming) for incoming in arrived])
+            await arrived[-1].ack(multiple=True)
+            self._failures, self._is_careful = 0, False
+            if was_careful:
+                self._leave.set()
+
+
+class _Inbox:
+    """What has arrived on a channel; `over` says why nothing can arrive any more, nor be acknowledged."""
+
+    def __init__(self) -> None:
+        self.over: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._arrived: list[AbstractIncomingMessage] = []
+        self._something = asyncio.Event()
+        self._closed = False
+
+    async def watch(self, channel: AbstractChannel) -> None:
+        channel.close_callbacks.add(lambda _, error: self._end(error))
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(lambda _: self._end(ConnectionError("the queue was deleted")))
+
+    async def put(self, message: AbstractIncomingMessage) -> None:
+        self._arrived.append(message)
+        self._something.set()
+
+    def close(self) -> None:
+        """Nothing more is expected."""
+        self._closed = True
+        self._something.set()
+
+    async def next(self) -> list[AbstractIncomingMessage]:
+        """All that has arrived, and at least one; nothing once it is closed and empty."""
+        if not self._closed:
+            await self._something.wait()
+            self._something.clear()
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def _end(self, error: BaseException | None) -> None:
+        if not self.over.done():
+            self.over.set_result(error if isinstance(error, Exception) else ConnectionError(LOST))
+
+
+async def _first_of(over: "asyncio.Future[Exception]", *tasks: "asyncio.Task[Any]") -> None:
+    """Waits until one of the tasks has ended; raises what it raises, or why nothing can come of them any more."""
+    await asyncio.wait({over, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if over.done():
+        raise over.result()
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _declared(channel: AbstractChannel, settings: Settings) -> AbstractQueue:
+    """The queue, with its dead letters and bindings where they are declared."""
+    if not settings.declare_:
+        return await channel.get_queue(settings.queue)
+    dead_letters = settings.queue + DEAD_LETTERS
+    await channel.declare_queue(dead_letters, durable=True, arguments={"x-queue-type": "quorum"})
+    arguments: dict[str, Any] = {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": dead_letters,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    if settings.single_active_consumer:
+        arguments["x-single-active-consumer"] = True
+    queue = await channel.declare_queue(settings.queue, durable=True, arguments=arguments)
+    for binding in settings.bindings:
+        await queue.bind(binding.exchange, binding.routing_key)
+    return queue
+
+
+def _message(incoming: AbstractIncomingMessage) -> Message:
+    return Message(
+        body=incoming.body,
+        headers=incoming.headers,
+        properties={name: getattr(incoming, name) for name in _PROPERTIES},
+        redelivered=bool(incoming.redelivered),
+    )
+
+
+async def _closed(what: AbstractChannel | AbstractConnection) -> None:
+    """Closes in order, if the other side still answers."""
+    with contextlib.suppress(*CONNECTION_EXCEPTIONS, TimeoutError), _only_own_cancellation():
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await what.close()
+
+
+@contextlib.contextmanager
+def _only_own_cancellation() -> Iterator[None]:
+    """The library raises `CancelledError` for a connection that is lost, although nobody cancels this task."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError(LOST) from error
