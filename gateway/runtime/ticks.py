@@ -1,5 +1,6 @@
 """From schedules, as they are stored or configured, to their ticks, with the configuration in force."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -89,11 +90,17 @@ def following(snapshot: Snapshot, now: datetime) -> Follow:
     """What makes the next tick of a continuous schedule whose run has ended."""
 
     def follow(stored: StoredSchedule) -> Acceptance | None:
-        schedule = schedule_of(stored, snapshot)
-        ticks = _count(stored, schedule, snapshot, now).ticks if schedule and schedule.continuous else ()
-        return _accepted(stored.name, schedule, ticks[0], snapshot, now) if schedule and ticks else None
+        with suppress(Exception):  # the end of a run is settled all the same, and the leader says what is wrong
+            return _next(stored, snapshot, now)
+        return None
 
     return follow
+
+
+def _next(stored: StoredSchedule, snapshot: Snapshot, now: datetime) -> Acceptance | None:
+    schedule = schedule_of(stored, snapshot)
+    ticks = _count(stored, schedule, snapshot, now).ticks if schedule and schedule.continuous else ()
+    return _accepted(stored.name, schedule, ticks[0], snapshot, now) if schedule and ticks else None
 
 
 def _time(stored: StoredSchedule, schedule: Schedule, snapshot: Snapshot, now: datetime) -> Considered:

@@ -12,11 +12,12 @@ from gateway.store.accept import Acceptance, accept
 from gateway.store.bulk import select_rows
 from gateway.store.database import Database
 from gateway.store.schedules import StoredSchedule, lock_schedules
+from gateway.store.scheduling import NOT_PAUSED
 from gateway.store.schema import is_continuous, is_unfinished, runs, schedules
 from gateway.store.writer import Work
 
 Follow = Callable[[StoredSchedule], Acceptance | None]
-"""The next tick of a continuous schedule, or `None` where the schedule is not known."""
+"""The next tick of a continuous schedule, or `None` where that is for the leader to say; raises nothing."""
 
 _CONTINUOUS = select(schedules.c.name).where(schedules.c.name.in_(bindparam("wanted", expanding=True)), is_continuous)
 
@@ -32,14 +33,14 @@ def lock_continuous(work: Work, names: Iterable[str | None]) -> dict[str, Stored
 def go_on(work: Work, ended: Sequence[tuple[StoredSchedule, State, Follow]]) -> None:
     """Makes the next ticks of schedules whose runs have ended in these states.
 
-    A schedule that is not known here is left to the leader.
+    A schedule that is not known here is left to the leader. A pause that was in force is over.
     """
     for schedule, state, follow in ended:
         counted = replace(schedule, failures=_failures(schedule, state))
         acceptance = follow(counted)
         values = {"next_at": work.now} if acceptance is None else _ticked(work, counted, acceptance)
         mine = update(schedules).where(schedules.c.name == schedule.name)
-        work.connection.execute(mine.values({"failures": counted.failures, **values}))
+        work.connection.execute(mine.values({**NOT_PAUSED, "failures": counted.failures, **values}))
 
 
 def _failures(schedule: StoredSchedule, state: State) -> int:

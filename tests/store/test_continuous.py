@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from gateway.core.outcome import Cancelled, Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.request import Verb
@@ -13,7 +13,7 @@ from gateway.core.run import State
 from gateway.core.template import Tree
 from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import stalled_schedules
-from gateway.store.schema import runs
+from gateway.store.schema import runs, schedules
 from tests.store.clockwork import NIGHTLY, Clockwork, configured
 from tests.store.scene import HOUR, MINUTE, NOW, SECOND, Scene, all_of
 
@@ -190,6 +190,19 @@ async def test_a_pause_that_ends_during_the_run_leaves_no_trace(scene: Scene, cl
     assert len(await waiting(clockwork)) == 1
 
 
+async def test_a_pause_that_the_end_of_the_run_finds_over_leaves_no_trace(scene: Scene, clockwork: Clockwork) -> None:
+    """While nobody leads, too: or a run that is then cancelled before it begins would be the last."""
+    run = await begin(clockwork)
+    await clockwork.pause(lasting=MINUTE, reason="moving")
+    scene.wait(HOUR)
+    await clockwork.settle(run, Succeeded())
+    one, (_, new) = await clockwork.stored(), await clockwork.runs()
+    assert (one.paused, one.paused_until, one.paused_by, one.pause_reason) == (False, None, None, None)
+    await scene.cancel(new.id)
+
+    assert await stalled_schedules(scene.database) == [NIGHTLY]
+
+
 async def test_it_keeps_out_of_its_window(scene: Scene, clockwork: Clockwork) -> None:
     """Neither does a run end into one, nor a pause."""
     clockwork.snapshot = configured(night={"cron": "30 22 * * *", "for": "1h"})
@@ -254,6 +267,17 @@ async def test_a_node_that_does_not_know_a_schedule_of_the_file_leaves_it_to_the
 
     assert await waiting(clockwork) == [(State.QUEUED, scene.now + 30 * SECOND)]
     assert (await clockwork.stored()).failures == 1
+
+
+async def test_p9_a_run_ends_whatever_has_become_of_its_schedule(scene: Scene, clockwork: Clockwork) -> None:
+    """Or its target would be called again and again."""
+    run = await begin(clockwork)
+    broken = update(schedules).values(definition=b'{"continuous": {}}')
+    await scene.database.transact(lambda connection: connection.execute(broken))
+    await clockwork.settle(run, Succeeded())
+
+    assert await scene.states() == [State.SUCCEEDED]
+    assert (await clockwork.stored()).next_at == scene.now
 
 
 @pytest.mark.parametrize("made_by", ["the leader", "the end of a run"])
