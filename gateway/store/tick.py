@@ -21,6 +21,7 @@ from gateway.store.continuous import without_run
 from gateway.store.control import Cancellation, cancel_runs
 from gateway.store.leadership import Leading, NotLeading, check_leading
 from gateway.store.schedules import StoredSchedule, lock_schedules
+from gateway.store.scheduling import NOT_PAUSED
 from gateway.store.schema import events, is_running, is_unfinished, keys, runs, schedules
 from gateway.store.skips import record_skips
 from gateway.store.writer import Work
@@ -87,7 +88,7 @@ def _make(work: Work, tickings: Mapping[str, Ticking]) -> dict[str, Ticked]:
     made_before = _stored_events(work.connection, [acceptance.event.id for _, acceptance in ticks])
     ticks = [(name, acceptance) for name, acceptance in ticks if acceptance.event.id not in made_before]
     ticks = _leave_out_those_in_the_way(work.connection, ticks, ticked)
-    _cancel_running(work, [tickings[name] for name, acceptance in ticks if acceptance.plan.requests])
+    _cancel_running(work, [tickings[name] for name, acceptance in ticks if _has_successor(acceptance)])
     results = accept(work, [(acceptance,) for _, acceptance in ticks])
     for (name, _), accepted in zip(ticks, results, strict=True):
         ticked[name].accepted += accepted
@@ -150,6 +151,11 @@ def _busy(connection: Connection, requests: Iterable[Request]) -> dict[tuple[str
     return {(row.target, row.key): row.run_id for row in rows}
 
 
+def _has_successor(acceptance: Acceptance) -> bool:
+    """Whether the schedule itself requests something; what triggers request does not stand in for its runs."""
+    return any(request.schedule for request in acceptance.plan.requests)
+
+
 def _cancel_running(work: Work, tickings: Iterable[Ticking]) -> None:
     names = {ticking.stored.name for ticking in tickings if ticking.overlap is Overlap.CANCEL_RUNNING}
     if names:
@@ -169,10 +175,7 @@ _UPDATE = (
         ticks=schedules.c.ticks + bindparam("more_ticks"),
         last_tick_at=bindparam("new_last_tick_at"),
         last_run_id=bindparam("new_last_run_id"),
-        paused=False,
-        paused_until=None,
-        paused_by=None,
-        pause_reason=None,
+        **NOT_PAUSED,
     )
 )
 

@@ -274,15 +274,18 @@ async def test_x07_cancel_running_leaves_alone_what_is_not_its_own(scene: Scene,
     assert not any(row.cancelling for row in await scene.rows(runs))
 
 
-async def test_x07_a_tick_that_requests_nothing_cancels_nothing(scene: Scene, clockwork: Clockwork) -> None:
-    """As by a template that fails: better the run that there is than none."""
-    await clockwork.follow(configured(schedules={NIGHTLY: {"overlap": "cancel_running"}}))
+@pytest.mark.parametrize("triggers", [{}, {"each": {"on": NIGHTLY, "target": "report"}}])
+async def test_x07_a_tick_that_requests_nothing_cancels_nothing(
+    scene: Scene, clockwork: Clockwork, triggers: dict[str, Any]
+) -> None:
+    """As by a template that fails: better the run that there is than none, whatever triggers request besides."""
+    await clockwork.follow(configured(schedules={NIGHTLY: {"overlap": "cancel_running"}}, triggers=triggers))
     await clockwork.turn(MINUTE)
     await scene.claim_one()
     break_template(clockwork)
     await clockwork.turn(MINUTE)
 
-    assert await clockwork.verbs() == [[Verb.ENQUEUED], [Verb.ERROR]]
+    assert [first for first, *_ in await clockwork.verbs()] == [Verb.ENQUEUED, Verb.ERROR]
     (run,) = await clockwork.runs()
     assert not run.cancelling
 
