@@ -52,21 +52,16 @@ def wrong_fields(error: ValidationError) -> dict[str, str]:
     """All that is wrong, by the path of the field; a message that begins with the name of a field is about that."""
     found: dict[str, str] = {}
     errors = error.errors(include_url=False)
+    above = {details["loc"][:depth] for details in errors for depth in range(len(details["loc"]))}
     for details in errors:
-        if any(_is_why(other, details) for other in errors):
-            continue
+        if details["type"] == "too_short" and details["loc"] in above:
+            continue  # only because of what is wrong with its items
         path, message = details["loc"], said(details)
         field, _, rest = message.partition(": ")
         if isinstance(details["input"], dict) and field in details["input"]:
             path, message = (*path, field), rest
         found.setdefault(".".join(map(str, path)), message)
     return found
-
-
-def _is_why(error: ErrorDetails, other: ErrorDetails) -> bool:
-    """Whether a list is too short only because of what is wrong with its items."""
-    above = other["loc"]
-    return other["type"] == "too_short" and len(error["loc"]) > len(above) and error["loc"][: len(above)] == above
 
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:

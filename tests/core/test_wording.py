@@ -1,9 +1,10 @@
 """What is wrong, in words."""
 
+import time
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from gateway.core.name import Name, is_name
 from gateway.core.wording import MANY, did_you_mean, wrong_fields
@@ -45,6 +46,15 @@ def test_what_is_wrong_is_said_of_the_field_it_is_about(value: object, found: di
         Thing.model_validate(value)
 
     assert wrong_fields(caught.value) == found
+
+
+def test_p9_a_value_that_is_wrong_in_very_many_places_takes_little_time() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(tuple[Item, ...]).validate_python([{"count": 0}] * 20_000)
+    began = time.perf_counter()
+
+    assert len(wrong_fields(caught.value)) == 20_000
+    assert time.perf_counter() - began < 5
 
 
 def test_the_nearest_word_is_looked_for_among_as_many_as_that_takes_no_time() -> None:
