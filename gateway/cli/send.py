@@ -60,18 +60,23 @@ def command(
         click.echo(posting.curl())
         return
     answer = exchange(posting.method, posting.url, posting.headers, posting.body)
+    told = _told_otherwise(answer) if answer.is_success and not answer.is_json else accepted(answer)
     if as_json:
-        print_json(accepted(answer))
+        print_json(told)
     else:
-        _print_answer(answer)
+        _print_answer(told)
 
 
-def _print_answer(answer: Answer) -> None:
+def _told_otherwise(answer: Answer) -> dict[str, Any]:
+    """The answer of a source that is told what to say."""
+    return {"status": answer.status, "body": answer.body.decode(errors="replace")}
+
+
+def _print_answer(document: Mapping[str, Any]) -> None:
     """The decisions, or what else the source is told to answer."""
-    if answer.is_success and not answer.is_json:
-        click.echo(one_line(f"Accepted: {answer.status} {answer.body.decode(errors='replace')}".rstrip()))
+    if "status" in document:
+        click.echo(one_line(f"Accepted: {document['status']} {document['body']}".rstrip()))
         return
-    document = accepted(answer)
     for item in document.get("items", [document]):
         _print_decisions(item)
 

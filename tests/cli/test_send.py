@@ -189,6 +189,12 @@ def test_curl_is_the_same_request(gateway: Run, config: Path, stub: Stub) -> Non
     assert headers.items() <= stub.asked[0].headers.items()
 
 
+def test_json_of_an_answer_that_is_none(gateway: Run, config: Path, stub: Stub) -> None:
+    stub.answers = [(200, b"ok")]
+
+    assert orjson.loads(gateway("send", "netbox", "--json").stdout) == {"status": 200, "body": "ok"}
+
+
 def test_json_is_the_answer(gateway: Run, config: Path, stub: Stub) -> None:
     stub.answers = [(202, ACCEPTED)]
 
