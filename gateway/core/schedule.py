@@ -84,8 +84,8 @@ class Schedule(Timing):
     def _agrees(self) -> Self:
         if self.pause and not self.continuous:
             raise ValueError("pause goes with continuous")
-        if self.continuous and (self.jitter or "misfire" in self.model_fields_set):
-            raise ValueError("jitter and misfire go with times; continuous has none")
+        if self.continuous and (self.jitter or self.fresh_for or "misfire" in self.model_fields_set):
+            raise ValueError("jitter, misfire and fresh_for go with times; continuous has none")
         start, end = self.bounds
         if start and end and end <= start:
             raise ValueError("end: expected a time after start")
