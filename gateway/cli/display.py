@@ -27,6 +27,7 @@ _STYLES = {
     "error": "red",
     "ready": "green",
     "paused": "yellow",
+    "held": "yellow",
     "unreachable": "red",
 }
 

@@ -20,7 +20,7 @@ from gateway.runtime.ticks import following
 from gateway.store.claim import Claim, ClaimedRun, claim, next_due
 from gateway.store.database import Database
 from gateway.store.lapse import Lapsing, lapse
-from gateway.store.settle import Attempted, settle_attempts
+from gateway.store.settle import Attempted, Ended, settle_attempts
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ class Dispatcher:
     async def _claim_all(self, names: Collection[str]) -> None:
         snapshot = self._current.snapshot
         local = set(names).intersection(snapshot.local_targets)
-        local -= snapshot.held(local, self._database.now())
+        local -= snapshot.held(local, self._database.now()).keys()
         wanted = [name for name in names if name in local]
         for name in names:
             self._due.pop(name, None)
@@ -228,15 +228,16 @@ class Dispatcher:
             except Unavailable:
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
                 continue
-            self._report(attempt, outcome, ended.state if ended else None)
+            _report(attempted, ended)
             return
 
-    def _report(self, attempt: Attempt, outcome: Outcome, state: str | None) -> None:
-        run = attempt.run
-        fields = {"run_id": run.id, "target": run.target, "attempt": run.attempt, "reason": outcome.reason}
-        if state is None:
-            log.warning("attempt.fenced", **fields)
-        elif state == "succeeded":
-            log.info("run.succeeded", **fields)
-        else:
-            log.info("run.not_succeeded", state=state, **fields)
+
+def _report(attempted: Attempted, ended: Ended | None) -> None:
+    run, reason = attempted.run, ended.settlement.reason if ended else attempted.outcome.reason
+    fields = {"run_id": run.id, "target": run.target, "attempt": run.attempt, "reason": reason}
+    if ended is None:
+        log.warning("attempt.fenced", **fields)
+    elif ended.state == "succeeded":
+        log.info("run.succeeded", **fields)
+    else:
+        log.info("run.not_succeeded", state=ended.state, **fields)

@@ -90,10 +90,10 @@ class Snapshot:
             if self.works and (not target.settings.nodes or labels.intersection(target.settings.nodes))
         )
 
-    def held(self, names: Iterable[str], now: datetime) -> set[str]:
-        """Those targets that a window holds back at this moment."""
+    def held(self, names: Iterable[str], now: datetime) -> dict[str, str]:
+        """Those targets that a window holds back at this moment, and which window that is."""
         held = ((name, self.targets[name].settings.hold) for name in names)
-        return {name for name, window in held if window is not None and self.windows[window].is_open(now)}
+        return {name: window for name, window in held if window is not None and self.windows[window].is_open(now)}
 
 
 class Current:

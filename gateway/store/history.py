@@ -1,8 +1,9 @@
 """What can be looked at: events, runs, targets; reads only, and never in the way of a commit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,6 +18,11 @@ from gateway.store.schema import attempts, events, is_running, nodes, run_events
 
 Fragment = orjson.Fragment
 """JSON text that goes out as it was stored."""
+
+Held = Mapping[str, str]
+"""The targets that are held back at this moment, and the windows that do it: what only the configuration knows."""
+
+NONE_HELD: Held = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +57,16 @@ class Page:
     next: str | None
 
 
-async def list_runs(database: Database, wanted: RunFilter, limit: int, before: str | None = None) -> Page:
+async def list_runs(
+    database: Database, wanted: RunFilter, limit: int, before: str | None = None, held: Held = NONE_HELD
+) -> Page:
     """Runs, newest first, beginning before the run with the id `before`."""
     names = ("state", "target", "trigger", "schedule", "key")
     conditions = [runs.c[name] == value for name in names if (value := getattr(wanted, name)) is not None]
     conditions += _within(runs.c.created_at, wanted.since, wanted.until)
     async with database.read() as connection:
         rows = await _page(connection, runs, conditions, limit, before)
-        waits = await _waiting(connection, rows, database.now())
+        waits = await _waiting(connection, rows, database.now(), held)
     return Page(
         [_run(row, waits.get(row.id)) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
     )
@@ -77,13 +85,13 @@ async def list_events(database: Database, wanted: EventFilter, limit: int, befor
     return Page([_event(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None)
 
 
-async def find_run(database: Database, run_id: str) -> dict[str, Any] | None:
+async def find_run(database: Database, run_id: str, held: Held = NONE_HELD) -> dict[str, Any] | None:
     """A run with its event ids and attempts."""
     async with database.read() as connection:
         row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
         if row is None:
             return None
-        waits = await _waiting(connection, [row], database.now())
+        waits = await _waiting(connection, [row], database.now(), held)
         ids = await connection.scalars(_event_ids(run_id))
         tried = await connection.execute(
             select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)
@@ -111,7 +119,9 @@ async def events_of(database: Database, run_id: str, *, latest_only: bool) -> li
     return [_context(row) for row in reversed(rows)]
 
 
-async def list_targets(database: Database, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+async def list_targets(
+    database: Database, names: Iterable[str] | None = None, held: Held = NONE_HELD
+) -> list[dict[str, Any]]:
     """What the store knows of targets: pause, breaker, runs in progress and waiting."""
     running = select(func.count()).select_from(runs).where(is_running, runs.c.target == targets.c.name)
     waiting = (
@@ -122,7 +132,7 @@ async def list_targets(database: Database, names: Iterable[str] | None = None) -
         query = query.where(targets.c.name.in_(list(names)))
     async with database.read() as connection:
         rows = await connection.execute(query.order_by(targets.c.name))
-        return [_target(row, database.now()) for row in rows]
+        return [_target(row, database.now(), is_held=row.name in held) for row in rows]
 
 
 async def _page(
@@ -202,12 +212,12 @@ def _context(row: Any) -> dict[str, Any]:
     }
 
 
-def _target(row: Any, now: datetime) -> dict[str, Any]:
+def _target(row: Any, now: datetime, *, is_held: bool) -> dict[str, Any]:
     paused = row.paused and (row.paused_until is None or now < row.paused_until)
     is_open = row.open_until is not None
     return {
         "name": row.name,
-        "state": "paused" if paused else "unreachable" if is_open else "ready",
+        "state": "paused" if paused else "unreachable" if is_open else "held" if is_held else "ready",
         "paused": {"by": row.paused_by, "reason": row.pause_reason, "until": row.paused_until} if paused else None,
         "breaker": {"failures": row.breaker_failures, "open_until": row.open_until} if is_open else None,
         "running": row.running,
@@ -215,7 +225,7 @@ def _target(row: Any, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime) -> dict[str, str]:
+async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime, held: Held) -> dict[str, str]:
     """Why runs that could be claimed one day are not running yet."""
     pending = [row for row in rows if State(row.state) in CLAIMABLE]
     if not pending:
@@ -225,18 +235,27 @@ async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime) 
     wanted = names.intersection(row.target for row in pending)
     known = await connection.execute(select(targets).where(targets.c.name.in_(wanted)))
     states = {target.name: target for target in known}
-    return {row.id: _waiting_for(row, states.get(row.target), now) for row in pending}
+    return {row.id: _waiting_for(row, states.get(row.target), now, held.get(row.target)) for row in pending}
 
 
-def _waiting_for(run: Any, target: Any, now: datetime) -> str:
+def _waiting_for(run: Any, target: Any, now: datetime, window: str | None) -> str:
     if target is None:
         return f"a node that carries out runs of the target {run.target}"
     if run.behind is not None:
         return f"run {run.behind} of the same key to end its attempt"
+    if closed := _closed(target, now):
+        return closed
+    if run.due_at > now:
+        return "its next attempt" if run.state == State.RETRYING else "its due time"
+    if window is not None:
+        return f"the window {window} to close"
+    return "a free slot of the target" if run.claimable else f"other runs of {run.lane!r}"
+
+
+def _closed(target: Any, now: datetime) -> str | None:
+    """What keeps all calls from a target, whatever is due."""
     if target.paused and (target.paused_until is None or now < target.paused_until):
         return "the target to be resumed" + (f": {target.pause_reason}" if target.pause_reason else "")
     if target.open_until is not None and now < target.open_until:
         return f"the target to be reachable; next try at {target.open_until:%Y-%m-%dT%H:%M:%SZ}"
-    if run.due_at > now:
-        return "its next attempt" if run.state == State.RETRYING else "its due time"
-    return "a free slot of the target" if run.claimable else f"other runs of {run.lane!r}"
+    return None

@@ -43,5 +43,11 @@ class Edge:
         """As the configuration in force has it."""
         return self.current.snapshot.server
 
+    @property
+    def held(self) -> dict[str, str]:
+        """The targets that are held back at this moment, and the windows that do it."""
+        snapshot = self.current.snapshot
+        return snapshot.held(snapshot.targets, self.database.now())
+
 
 EDGE = web.AppKey("edge", Edge)

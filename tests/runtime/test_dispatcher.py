@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.core.ids import new_id
 from gateway.core.outcome import Lost, Outcome, Succeeded
@@ -20,6 +21,7 @@ from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.accept import Acceptance, accept
 from gateway.store.claim import ClaimedRun, claim
+from gateway.store.control import Cancellation, cancel_runs
 from gateway.store.database import Database, open_database
 from gateway.store.history import find_run
 from gateway.store.migrate import migrate
@@ -184,6 +186,19 @@ async def test_a_late_end_of_an_attempt_does_not_disturb_the_next_one(
 
 async def _length(things: Sequence[Any]) -> int:
     return len(things)
+
+
+async def test_the_log_has_the_reason_that_the_run_has(tmp_path: Path) -> None:
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 1, "calls")
+            await one.database.commit(cancel_runs, Cancellation(run_id=run_id, reason="nightly is due again"))
+            with capture_logs() as log:
+                one.dispatcher.cancel([run_id])
+                await until(lambda: one.state(run_id), "cancelled", "state")
+                await until(lambda: _length(log), 1, "lines")
+    assert (log[0]["event"], log[0]["reason"]) == ("run.not_succeeded", "nightly is due again")
 
 
 async def test_a_claim_under_way_at_the_shutdown_is_broken_off_like_the_rest(

@@ -162,5 +162,7 @@ async def test_targets_with_what_runs_and_waits(scene: Scene) -> None:
     (first, *_) = await scene.claim(slots=2)
     await scene.fail(first)
     (shown,) = await list_targets(scene.database)
+    (held,) = await list_targets(scene.database, held={TARGET: "night"})
 
     assert (shown["name"], shown["state"], shown["running"], shown["waiting"]) == (TARGET, "ready", 1, 2)
+    assert held == {**shown, "state": "held"}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.target_answer import Answer as Say
 from tests.target_server import TargetServer
-from tests.web.conftest import SETTINGS
+from tests.web.conftest import SETTINGS, TARGET
 from tests.web.edges import OPEN, Gateway, running
 
 RUN = {
@@ -233,6 +233,24 @@ async def test_the_status_names_nodes_and_targets(gateway: Gateway) -> None:
     assert status["nodes"][0]["config_hash"] == status["node"]["config_hash"] == "0" * 64
     assert status["leader"] is None
     assert status["targets"][0] == {"name": "other", "state": "ready", "waiting": 0, "running": 0}
+
+
+async def test_a_target_in_its_window_says_so_and_so_do_its_runs(tmp_path: Path) -> None:
+    settings = {
+        "targets": {name: TARGET | {"hold": name} for name in ("open", "shut")},
+        "windows": {"open": {"cron": "* * * * *", "for": "2m"}, "shut": {"cron": "0 0 29 2 *", "for": "1s"}},
+    }
+    async with running(tmp_path, settings) as gateway:
+        held = (await gateway.post("/api/v1/targets/open/run", json={})).json
+        free = (await gateway.post("/api/v1/targets/shut/run", json={})).json
+        later = (await gateway.post("/api/v1/targets/open/run", json={"due_at": "2100-01-01T00:00:00Z"})).json
+        runs = (await gateway.get("/api/v1/runs")).json["items"]
+        status = (await gateway.get("/api/v1/status")).json
+
+    assert held["waiting_for"] == "the window open to close"
+    assert (free["waiting_for"], later["waiting_for"]) == ("a free slot of the target", "its due time")
+    assert [run["waiting_for"] for run in reversed(runs)] == [one["waiting_for"] for one in (held, free, later)]
+    assert [target["state"] for target in status["targets"]] == ["held", "ready"]
 
 
 async def test_any_payload_arrives_literally(gateway: Gateway) -> None:

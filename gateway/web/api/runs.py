@@ -9,10 +9,9 @@ from gateway.core.errors import NotFound, Unmappable
 from gateway.core.ids import is_id
 from gateway.core.request import Decision
 from gateway.core.run import State
-from gateway.store.database import Database
 from gateway.store.history import RunFilter, find_run, list_runs
 from gateway.web.access import CALLER
-from gateway.web.edge import EDGE
+from gateway.web.edge import EDGE, Edge
 from gateway.web.parameters import History, Model, Name, Reason, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -35,10 +34,10 @@ class Retrying(Model):
 
 
 async def show_runs(request: web.Request) -> web.Response:
-    database = request.app[EDGE].database
+    edge = request.app[EDGE]
     query = parse_query(request, RunsQuery)
-    wanted = RunFilter(**query.filters(database.now()))
-    return reply(await list_runs(database, wanted, query.limit, query.cursor))
+    wanted = RunFilter(**query.filters(edge.database.now()))
+    return reply(await list_runs(edge.database, wanted, query.limit, query.cursor, edge.held))
 
 
 async def show_run(request: web.Request) -> web.Response:
@@ -50,7 +49,7 @@ async def cancel_run(request: web.Request) -> web.Response:
     run = await _asked_for(request)
     body = await parse_body(request, Cancelling)
     await edge.intake.cancel(run["id"], by=request[CALLER].name, reason=body.reason)
-    return reply(await find_run(edge.database, run["id"]), status=202)
+    return reply(await find_run(edge.database, run["id"], edge.held), status=202)
 
 
 async def retry_run(request: web.Request) -> web.Response:
@@ -58,20 +57,20 @@ async def retry_run(request: web.Request) -> web.Response:
     run = await _asked_for(request)
     await parse_body(request, Retrying)
     decision = await edge.intake.retry(run["id"], by=request[CALLER].name)
-    return reply(await requested(edge.database, decision), status=202)
+    return reply(await requested(edge, decision), status=202)
 
 
-async def requested(database: Database, decision: Decision) -> dict[str, Any]:
+async def requested(edge: Edge, decision: Decision) -> dict[str, Any]:
     """The run that a request by hand led to. Raises `Unmappable` where there is none."""
-    run = await find_run(database, decision.run_id) if decision.run_id else None
+    run = await find_run(edge.database, decision.run_id, edge.held) if decision.run_id else None
     if run is None:
         raise Unmappable(decision.reason or f"the decision was {decision.decision}")
     return run
 
 
 async def _asked_for(request: web.Request) -> dict[str, Any]:
-    run_id = request.match_info["id"].lower()
-    run = await find_run(request.app[EDGE].database, run_id) if is_id(run_id) else None
+    edge, run_id = request.app[EDGE], request.match_info["id"].lower()
+    run = await find_run(edge.database, run_id, edge.held) if is_id(run_id) else None
     if run is None:
         raise NotFound("there is no such run")
     return run

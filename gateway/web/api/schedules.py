@@ -115,7 +115,7 @@ async def _asked_for(request: web.Request) -> StoredSchedule:
 async def _find(edge: Edge, name: str) -> StoredSchedule:
     stored = await find_schedule(edge.database, name) if is_name(name) else None
     if stored is None:
-        raise NotFound("there is no such schedule")
+        raise NotFound(f"there is no schedule {name!r:.200}")
     return stored
 
 

@@ -15,7 +15,7 @@ from gateway.web.route import Route
 async def show_status(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     node = edge.health.node
-    targets = await list_targets(edge.database)
+    targets = await list_targets(edge.database, held=edge.held)
     return reply(
         {
             "version": __version__,

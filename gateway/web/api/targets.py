@@ -72,20 +72,20 @@ async def resume_target(request: web.Request) -> web.Response:
 def _name(request: web.Request) -> str:
     name = request.match_info["name"]
     if name not in request.app[EDGE].current.snapshot.targets:
-        raise NotFound("there is no such target")
+        raise NotFound(f"there is no target {name!r:.200}")
     return name
 
 
 async def _described(edge: Edge, names: list[str]) -> list[dict[str, Any]]:
     known = edge.current.snapshot.targets
-    rows = await list_targets(edge.database, names)
+    rows = await list_targets(edge.database, names, edge.held)
     return [{**row, "kind": known[row["name"]].settings.kind} for row in rows if row["name"] in known]
 
 
 async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
     described = await _described(edge, [name])
     if not described:
-        raise NotFound("there is no such target")
+        raise NotFound(f"there is no target {name!r:.200}")
     runs = await list_runs(edge.database, RunFilter(target=name), 5 * OUTCOMES)
     ended = [run for run in runs.items if run["state"] in FINAL][:OUTCOMES]
     shown = ("id", "state", "finished_at", "reason")

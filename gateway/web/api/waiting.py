@@ -26,7 +26,7 @@ class RunQuery(Model):
 
 async def reply_with_run(request: web.Request, decision: Decision, lasting: timedelta | None) -> web.Response:
     """`202` and the run; `200` and the finished run if it ends in that time."""
-    run = await requested(request.app[EDGE].database, decision)
+    run = await requested(request.app[EDGE], decision)
     if lasting:
         run = await _finished(request, run, lasting)
     return reply(run, status=200 if run["state"] in FINAL else 202)
@@ -41,5 +41,5 @@ async def _finished(request: web.Request, run: dict[str, Any], lasting: timedelt
     while run["state"] not in FINAL and loop.time() < over and request.transport and not edge.health.stopping:
         await asyncio.sleep(min(pause, over - loop.time()))
         pause = min(2 * pause, longest)
-        run = await find_run(edge.database, run["id"]) or run
+        run = await find_run(edge.database, run["id"], edge.held) or run
     return run
