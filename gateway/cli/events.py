@@ -32,7 +32,7 @@ def list_events(as_json: bool, **wanted: Any) -> None:
     page = Client.from_environment().get("events", **wanted)
     if not as_json:
         for event in page["items"]:
-            event["decisions"] = ", ".join(map(_decision, event["decisions"]))
+            event["decisions"] = ", ".join(_decision(made, event["source"]) for made in event["decisions"])
     print_page(page, _COLUMNS, as_json=as_json)
 
 
@@ -52,5 +52,6 @@ def show_event(event_id: str, as_json: bool) -> None:
         print_rows(_DECISION_COLUMNS, decisions)
 
 
-def _decision(made: Mapping[str, Any]) -> str:
-    return f"{made['trigger'] or 'by hand'}: {made['decision']}"
+def _decision(made: Mapping[str, Any], source: str) -> str:
+    """What a trigger decided; or the source itself, where that is a schedule or somebody who asks by hand."""
+    return f"{made['trigger'] or source}: {made['decision']}"

@@ -39,7 +39,7 @@ def list_schedules(limit: int, as_json: bool) -> None:
     page = Client.from_environment().get("schedules", limit=limit)
     if not as_json:
         for schedule in page["items"]:
-            schedule["timing"] = next((schedule[kind] for kind in _TIMING if schedule.get(kind) is not None), None)
+            schedule["timing"] = _timing(schedule)
             schedule["paused"] = schedule["paused"] is not None
     print_page(page, _COLUMNS, as_json=as_json)
 
@@ -64,6 +64,11 @@ def show_upcoming(hours: int, as_json: bool) -> None:
     print_rows(_UPCOMING_COLUMNS, found["items"])
     for name, count in found["truncated"].items():
         click.echo(f"{one_line(name)}: {count} more.", err=True)
+
+
+def _timing(schedule: Mapping[str, Any]) -> Any:
+    kind, value = next(((kind, schedule[kind]) for kind in _TIMING if schedule.get(kind) is not None), ("", None))
+    return kind if kind == "continuous" else value
 
 
 def _defining(command: F) -> F:

@@ -184,4 +184,4 @@ def _tell(ticking: Ticking, ticked: Ticked | Exception | None) -> None:
     for accepted in ticked.accepted:
         log.debug("schedule.ticked", schedule=name, event_id=accepted.event_id)
     for skip in ticked.skips:
-        log.info("schedule.skipped", schedule=name, count=skip.count, reason=skip.reason, until=str(skip.until))
+        log.info("schedule.skipped", schedule=name, count=skip.count, reason=skip.reason, until=skip.until.isoformat())

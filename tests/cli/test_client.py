@@ -54,10 +54,10 @@ def test_retry_and_cancel(gateway: Run, stub: Stub) -> None:
 
 def test_events_are_shown_with_their_decisions(gateway: Run, stub: Stub) -> None:
     decisions = [{"trigger": "t", "decision": "merged"}, {"trigger": None, "decision": "enqueued"}]
-    event = {"id": "0199-e", "source": "netbox", "decisions": decisions, "data": {}}
+    event = {"id": "0199-e", "source": "nightly", "decisions": decisions, "data": {}}
     stub.answers = [(200, {"items": [event], "next": None}), (200, event)]
 
-    assert "t: merged, by hand: enqueued" in gateway("events", "list").stdout
+    assert "t: merged, nightly: enqueued" in gateway("events", "list").stdout
     assert "t\tmerged" in gateway("events", "show", "0199-e").stdout
 
 

@@ -33,12 +33,13 @@ def asked(stub: Stub) -> list[tuple[str, str, Any]]:
 
 
 def test_a_list_says_when_they_are_due(gateway: Run, stub: Stub) -> None:
-    paused = {**NIGHTLY, "name": "b", "paused": {"by": "x", "reason": HOSTILE, "until": None}}
+    timing = {"cron": None, "continuous": True}
+    paused = {**NIGHTLY, **timing, "name": "b", "paused": {"by": "x", "reason": HOSTILE, "until": None}}
     stub.answers = [(200, {"items": [NIGHTLY, paused], "next": "b"})]
     result = gateway("schedules", "list", "--limit", "7")
 
     header, first, second = (line.split("\t") for line in result.stdout.splitlines())
-    assert dict(zip(header, first, strict=True))["timing"] == "0 1 * * *"
+    assert [dict(zip(header, line, strict=True))["timing"] for line in (first, second)] == ["0 1 * * *", "continuous"]
     assert [dict(zip(header, line, strict=True))["paused"] for line in (first, second)] == ["no", "yes"]
     assert "There is more" in result.stderr
     assert asked(stub) == [("GET", "/api/v1/schedules?limit=7", None)]
