@@ -1,6 +1,8 @@
 """Housekeeping: runs of dead nodes are given back, cancelled calls are ended, old rows are pruned."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -30,24 +32,26 @@ class Janitor:
         self._database = database
         self._current = current
         self._dispatcher = dispatcher
+        self._prune_at = time.monotonic() + PRUNE_EVERY
 
     async def run(self) -> None:
         """Goes on for ever; a database that is away is waited for."""
-        loop = asyncio.get_running_loop()
-        pruned = loop.time()
         while True:
             try:
-                await self.recover()
-                await self.expire()
-                self._dispatcher.cancel(await cancelled_runs(self._database, self._dispatcher.node_id))
-                if loop.time() >= pruned + PRUNE_EVERY:
-                    pruned = loop.time()
-                    await self.prune()
+                for duty in (self.recover, self.expire, self.break_off, self._prune_from_time_to_time):
+                    await self._carry_out(duty)
             except Unavailable as error:
                 log.warning("janitor.waiting", reason=error.detail)
-            except Exception:
-                log.exception("janitor.failed")  # one row that cannot be tidied up must not end the calls of all others
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _carry_out(self, duty: Callable[[], Awaitable[None]]) -> None:
+        """One row that cannot be tidied up keeps neither calls nor other duties from going on. Raises `Unavailable`."""
+        try:
+            await duty()
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("janitor.failed")
 
     async def recover(self) -> None:
         """Makes the runs of nodes without a lease due again."""
@@ -80,6 +84,15 @@ class Janitor:
         if await has_expired_runs(self._database):
             limits = self._current.snapshot.limits
             await self._database.commit(lapse, Lapsing(limits=limits))
+
+    async def break_off(self) -> None:
+        """Ends the calls of runs that were cancelled through another node."""
+        self._dispatcher.cancel(await cancelled_runs(self._database, self._dispatcher.node_id))
+
+    async def _prune_from_time_to_time(self) -> None:
+        if time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+            await self.prune()
 
     async def prune(self) -> None:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""

@@ -1,5 +1,6 @@
 """The janitor on a real database: what it does about runs that a dead node has left behind."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from gateway.store.settings import DatabaseSettings
 from gateway.targets.base import Settings
 from tests.runtime.test_dispatcher import Calls, Recorded
 from tests.store.scene import event
+from tests.waiting import until
 
 
 async def leave_a_run_behind(folder: Path) -> str:
@@ -60,6 +62,30 @@ async def test_a_node_that_does_not_know_the_target_leaves_its_runs_to_those_tha
     run_id = await leave_a_run_behind(tmp_path)
 
     assert await state_after_a_start(tmp_path, {}, run_id) == "running"
+
+
+async def test_p9_a_run_that_cannot_be_recovered_keeps_no_other_from_expiring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("nobody can settle this")
+
+    await leave_a_run_behind(tmp_path)
+    monkeypatch.setattr("gateway.runtime.janitor.settle_attempts", refuse)
+    async with open_database(settings(tmp_path)) as database:
+        current = Current(snapshot({"sync": Settings(kind="stub")}))
+        lease = Lease(database, current.snapshot, timedelta(seconds=15))
+        await lease.acquire()
+        late = Request(target="sync", payload=b"{}", expires_at=database.now())
+        await database.commit(accept, (Acceptance(event(id=new_id()), Plan((late,))),))
+        working = asyncio.create_task(Janitor(database, current, Dispatcher(database, current, lease)).run())
+
+        async def state() -> str:
+            run = await find_run(database, late.run_id)
+            return str(run and run["state"])
+
+        await until(state, "cancelled", "what is too late is cancelled")
+        working.cancel()
 
 
 def settings(folder: Path) -> DatabaseSettings:
