@@ -1,19 +1,36 @@
 """The configuration, as commands need it: usable, or everything that is wrong with it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway import config
 from gateway.cli.failure import Exit, Failure
-from gateway.config import ConfigurationError, Loaded
+from gateway.config import ConfigurationError, Library, Loaded
+from gateway.config.library import bundled
 from gateway.config.problem import Problem
 from gateway.core.printable import one_line
 
 
 def load(config_file: Path) -> Loaded:
     """The configuration in a file, with the environment. Raises `Failure`."""
-    try:
+    with _failing():
         return config.load(config_file, os.environ)
+
+
+def library(config_file: Path) -> Library:
+    """The presets that a configuration can use; without a configuration, those of the gateway. Raises `Failure`."""
+    if not config_file.exists():
+        return bundled()
+    with _failing():
+        return config.library(config_file, os.environ)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
     except ConfigurationError as error:
         raise Failure("\n".join([_headline(error.problems), *described(error.problems)]), Exit.USAGE) from error
 

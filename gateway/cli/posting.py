@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from uuid import uuid4
 
 import orjson
 
 from gateway.cli.failure import Exit, Failure
-from gateway.config import Loaded, presets
+from gateway.config import Library, Loaded
 from gateway.core.errors import TemplateError, Unverified
 from gateway.core.printable import one_line
 from gateway.core.wording import did_you_mean
@@ -58,8 +57,9 @@ def prepare(
     preset = loaded.presets.get(source)
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
-    raw = body if body is not None else _fresh(_sample(source, preset), uuid, SAMPLE_TIME if keep else now)
-    headers = _headers(settings, _over(_sample_headers(preset), extra or {}), raw, now, uuid)
+    time = SAMPLE_TIME if keep else now
+    raw = body if body is not None else _fresh(_sample(loaded.library, source, preset), uuid, time)
+    headers = _headers(settings, _over(_sample_headers(loaded.library, preset), extra or {}), raw, now, uuid)
     path = settings.path or f"/hooks/{source}"
     return Posting(
         method=settings.methods[0],
@@ -79,11 +79,11 @@ def _settings(loaded: Loaded, source: str) -> webhook.Settings:
     return settings
 
 
-def _sample(source: str, preset: str | None) -> str:
-    file = files("gateway") / "presets" / "samples" / f"{preset}.json"
-    if preset is None or not file.is_file():
+def _sample(library: Library, source: str, preset: str | None) -> str:
+    body = library.body("sources", preset) if preset else None
+    if body is None:
         raise Failure(f"There is no sample for the source {source}: name a FILE to send.", Exit.USAGE)
-    return file.read_text()
+    return body
 
 
 def _fresh(sample: str, uuid: str, time: datetime) -> bytes:
@@ -95,8 +95,8 @@ def _epoch(time: datetime) -> str:
     return str(int(time.timestamp()))
 
 
-def _sample_headers(preset: str | None) -> Mapping[str, str]:
-    sample = presets.load("sources", preset).sample if preset else None
+def _sample_headers(library: Library, preset: str | None) -> Mapping[str, str]:
+    sample = library.load("sources", preset).sample if preset else None
     headers: Mapping[str, str] = (sample or {}).get("headers", {"Content-Type": "application/json"})
     return headers
 

@@ -7,6 +7,7 @@ The way of a configuration, a module for each step:
       interpolation ${VAR} and its kin
     overrides       GATEWAY__SECTION__NAME__KEY
     presets         what is known about a system, written out
+      library       where presets are found
     validation      the tree against the model
       wording       what is wrong with it, in words
     checks          what no section can see alone
@@ -25,25 +26,28 @@ from pydantic import SecretStr
 from gateway.config import checks, presets
 from gateway.config.include import read_all
 from gateway.config.json_schema import schema
+from gateway.config.library import Library
 from gateway.config.model import NAMED, Config
 from gateway.config.overrides import override
 from gateway.config.problem import ConfigurationError, Problem, in_order
 from gateway.config.validation import validate
 
-__all__ = ["Config", "ConfigurationError", "Loaded", "Problem", "load", "schema"]
+__all__ = ["Config", "ConfigurationError", "Library", "Loaded", "Problem", "library", "load", "schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """A configuration that can be used.
 
-    `presets` are those of the sources that use one, by source. `files` are all that were read. `hash` is the same for
-    the same settings, wherever they come from and whether written or left to their defaults; secrets count.
+    `presets` are those of the sources that use one, by source, and `library` has all that there are. `files` are all
+    that were read. `hash` is the same for the same settings, wherever they come from and whether written or left to
+    their defaults; secrets count.
     """
 
     config: Config
     warnings: list[Problem]
     presets: Mapping[str, str]
+    library: Library
     files: tuple[Path, ...]
     hash: str
 
@@ -53,8 +57,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     problems: list[Problem] = []
     written, files = read_all(path, environ, problems)
     written = override(written, environ, NAMED, problems)
-    tree = presets.write_out(written, problems)
-    config, broken = validate(tree, written, problems)
+    known = presets.opened(written, path.parent, problems)
+    tree = presets.write_out(written, known, problems)
+    config, broken = validate(tree, written, known, problems)
     checked = checks.Checked(config=config, tree=tree, written=written, broken=broken)
     problems.extend(checks.errors(checked))
     if problems:
@@ -63,9 +68,20 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         config=config,
         warnings=in_order(checks.warnings(checked)),
         presets=presets.chosen(written, "sources"),
+        library=known,
         files=files,
         hash=_hash(config),
     )
+
+
+def library(path: Path, environ: Mapping[str, str]) -> Library:
+    """The presets that a configuration can use, whatever else is wrong with it. Raises `ConfigurationError`."""
+    problems: list[Problem] = []
+    written, _ = read_all(path, environ, [])
+    found = presets.opened(override(written, environ, NAMED, []), path.parent, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return found
 
 
 def _hash(config: Config) -> str:

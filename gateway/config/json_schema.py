@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from gateway.config import presets
 from gateway.config.include import INCLUDE
+from gateway.config.library import SECTIONS, bundled
 from gateway.config.model import NAMED, Config
+from gateway.config.presets import PRESET
 from gateway.config.problem import Path
 from gateway.config.tree import Node, Scalar, child
 
@@ -20,12 +21,12 @@ _GLOBS = {
 
 
 def schema() -> Schema:
-    """The JSON schema of a configuration file, presets and references included."""
+    """The JSON schema of a configuration file, references and the presets of the gateway included."""
     root = _admit_references(model_schema())
     root["properties"][INCLUDE] = _GLOBS
     for section in NAMED:
         root["properties"][section]["additionalProperties"] = False
-    for section in presets.SECTIONS:
+    for section in SECTIONS:
         _admit_presets(root["properties"][section], section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root}
 
@@ -97,18 +98,18 @@ def _admit_references(node: Any) -> Any:
 
 
 def _admit_presets(section: Schema, name: str) -> None:
-    forms = [_preset_form(name, preset) for preset in presets.names(name)]
+    forms = [_preset_form(name, preset) for preset in bundled().names(name)]
     written_out = section["patternProperties"]
     section["patternProperties"] = {pattern: {"anyOf": [entry, *forms]} for pattern, entry in written_out.items()}
 
 
 def _preset_form(section: str, name: str) -> Schema:
-    preset = presets.load(section, name)
+    preset = bundled().load(section, name)
     properties = {key: {"description": param.description} for key, param in preset.params.items()}
     required = [key for key, param in preset.params.items() if param.required]
     return {
         "type": "object",
         "description": preset.description,
-        "properties": {presets.PRESET: {"const": name}, **properties},
-        "required": [presets.PRESET, *required],
+        "properties": {PRESET: {"const": name}, **properties},
+        "required": [PRESET, *required],
     }

@@ -1,5 +1,6 @@
 """The whole file as one model. Most sections are the values that their parts of the gateway work with."""
 
+from pathlib import Path
 from typing import Annotated, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    presets_dir: Path | None = Field(
+        None, description="A folder of presets of your own, sources/NAME.yaml and targets/NAME.yaml, beside this file."
+    )
     server: Server = Field(default_factory=Server)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     access: Access = Field(default_factory=Access)

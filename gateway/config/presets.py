@@ -1,6 +1,6 @@
 """Presets: what is known about a system, as data.
 
-A preset is one file, `gateway/presets/SECTION/NAME.yaml`:
+A preset is one file, `SECTION/NAME.yaml`, in `gateway/presets/` or in the folder that `presets_dir` names:
 
     description: one line
     params:
@@ -17,74 +17,34 @@ text. A key whose value is a parameter that has neither a value nor a default is
 
 import re
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
-from typing import Any
+from pathlib import Path as Folder
 
-from pydantic import BaseModel, ConfigDict
-
-from gateway.config.problem import ConfigurationError, Path, Place, Problem
-from gateway.config.reader import read
+from gateway.config.library import SECTIONS, Library, Preset, bundled
+from gateway.config.problem import Path, Place, Problem
 from gateway.config.tree import Mapping, Node, Scalar, Sequence, child, merged, plain, plant
 from gateway.core.wording import did_you_mean
 
-SECTIONS = ("sources", "targets")
+OWN = "presets_dir"
 PRESET = "preset"
 _PARAM = re.compile(r"\$\((\w+)\)", re.ASCII)
 
 
-class Param(BaseModel):
-    """What a user is asked for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    required: bool = False
-    default: Any = None
-    description: str = ""
-
-
-class Preset(BaseModel):
-    """The settings of a known system, and what they depend on; `sample` is an event as the system would send it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    description: str
-    params: dict[str, Param] = {}
-    settings: dict[str, Any]
-    sample: dict[str, Any] | None = None
+def opened(tree: Mapping, folder: Folder, problems: list[Problem]) -> Library:
+    """The presets that a configuration in that folder can use."""
+    node = tree.items.get(OWN)
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        return bundled()
+    own = folder / node.value
+    if not own.is_dir():
+        problems.append(node.place.problem((OWN,), "there is no such folder"))
+        return bundled()
+    return bundled().having(own, node.place, problems)
 
 
-@cache
-def names(section: str) -> tuple[str, ...]:
-    """The presets of a section, sorted."""
-    if section not in SECTIONS:
-        return ()
-    folder = files("gateway") / "presets" / section
-    known = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-    return tuple(sorted(name.removesuffix(".yaml") for name in known if name.endswith(".yaml")))
-
-
-def written(section: str, name: str) -> str:
-    """A preset as it is written, for people. Raises `KeyError` for an unknown name."""
-    if name not in names(section):
-        raise KeyError(name)
-    return (files("gateway") / "presets" / section / f"{name}.yaml").read_text()
-
-
-@cache
-def load(section: str, name: str) -> Preset:
-    """A preset. Raises `KeyError` for an unknown name."""
-    problems: list[Problem] = []
-    tree = read(f"{name}.yaml", written(section, name).encode(), None, problems)
-    if problems:
-        raise ConfigurationError(problems)
-    return Preset.model_validate(plain(tree) if tree else {})
-
-
-def parameters(entry: Node | None, section: str) -> set[str]:
+def parameters(entry: Node | None, section: str, library: Library) -> set[str]:
     """What the preset of an entry asks for; nothing where it has no preset, or an unknown one."""
     name = _value(child(entry, PRESET))
-    return set(load(section, name).params) if name in names(section) else set()
+    return set(library.load(section, name).params) if name in library.names(section) else set()
 
 
 def chosen(tree: Mapping, section: str) -> dict[str, str]:
@@ -94,7 +54,7 @@ def chosen(tree: Mapping, section: str) -> dict[str, str]:
     return {name: str(preset.value) for name, preset in named.items() if isinstance(preset, Scalar)}
 
 
-def write_out(tree: Mapping, problems: list[Problem]) -> Mapping:
+def write_out(tree: Mapping, library: Library, problems: list[Problem]) -> Mapping:
     """The configuration with all its presets written out; without the entries for which that cannot be done.
 
     What comes from a preset is said to stand at the `preset:` of the user, what comes from a parameter where that does.
@@ -102,29 +62,31 @@ def write_out(tree: Mapping, problems: list[Problem]) -> Mapping:
     for section in SECTIONS:
         entries = tree.items.get(section)
         if isinstance(entries, Mapping):
-            written = {name: _written_out(node, (section, name), problems) for name, node in entries.items.items()}
+            written = {
+                name: _written_out(node, (section, name), library, problems) for name, node in entries.items.items()
+            }
             items = {name: node for name, node in written.items() if node is not None}
             tree = tree.having(section, tree.keys[section], replace(entries, items=items))
     return tree
 
 
-def _written_out(entry: Node, path: tuple[str, str], problems: list[Problem]) -> Node | None:
+def _written_out(entry: Node, path: tuple[str, str], library: Library, problems: list[Problem]) -> Node | None:
     if not isinstance(entry, Mapping) or PRESET not in entry.items:
         return entry
     named = entry.items[PRESET]
-    preset = _looked_up(named, path, problems)
+    preset = _looked_up(named, path, library, problems)
     if preset is None or not _is_complete(preset, entry, named, path, problems):
         return None
     settings = _fill(plant(preset.settings, named.place), _values(preset, entry, named.place))
     return merged(settings, entry.lacking(PRESET, *preset.params))
 
 
-def _looked_up(named: Node, path: tuple[str, str], problems: list[Problem]) -> Preset | None:
+def _looked_up(named: Node, path: tuple[str, str], library: Library, problems: list[Problem]) -> Preset | None:
     section, name = path[0], _value(named)
-    if name in names(section):
-        return load(section, name)
-    elsewhere = next((other for other in SECTIONS if name in names(other)), None)
-    hint = f"; it is one for {elsewhere}" if elsewhere else did_you_mean(name, names(section))
+    if name in library.names(section):
+        return library.load(section, name)
+    elsewhere = next((other for other in SECTIONS if name in library.names(other)), None)
+    hint = f"; it is one for {elsewhere}" if elsewhere else did_you_mean(name, library.names(section))
     shown = repr(named.shown) if isinstance(named, Scalar) else "this"
     problems.append(named.place.problem((*path, PRESET), f"{shown} is no preset for {section}{hint}"))
     return None

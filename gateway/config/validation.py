@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config.faults import KEY, Faults, faults
+from gateway.config.library import Library
 from gateway.config.model import NAMED, Config
 from gateway.config.problem import Path, Place, Problem
 from gateway.config.reader import resolve
@@ -21,7 +22,7 @@ from gateway.config.wording import words
 Broken = frozenset[Path]
 
 
-def validate(tree: Mapping, written: Mapping, problems: list[Problem]) -> tuple[Config, Broken]:
+def validate(tree: Mapping, written: Mapping, library: Library, problems: list[Problem]) -> tuple[Config, Broken]:
     """The model of what is sound, and the paths that are left out because they are not.
 
     `tree` has its presets written out, `written` is what the user wrote. A place with a problem gets no second one.
@@ -31,7 +32,7 @@ def validate(tree: Mapping, written: Mapping, problems: list[Problem]) -> tuple[
     except ValidationError as error:
         found = faults(error, tree)
         known = {(problem.file, problem.line, problem.column) for problem in problems}
-        more = _problems(found, tree, written)
+        more = _problems(found, tree, written, library)
         problems.extend(problem for problem in more if (problem.file, problem.line, problem.column) not in known)
         config, broken = _sound_part(tree, frozenset(found))
     problems.extend(_misread(config, tree, ()))
@@ -48,7 +49,7 @@ def _sound_part(tree: Mapping, broken: Broken) -> tuple[Config, Broken]:
             broken |= {path[: 2 if path[0] in NAMED else 1] for path in faults(error, sound)}
 
 
-def _problems(found: Faults, tree: Mapping, written: Mapping) -> Iterator[Problem]:
+def _problems(found: Faults, tree: Mapping, written: Mapping, library: Library) -> Iterator[Problem]:
     shown = _as_shown(tree)
     for path, errors in found.items():
         node = find(tree, path)
@@ -56,7 +57,7 @@ def _problems(found: Faults, tree: Mapping, written: Mapping) -> Iterator[Proble
             said = [_counterpart(error, shown.get(path, [])) for error in errors]
         else:
             said = list(errors)
-        yield _pointed_at(errors[0], path, tree).problem(path, words(said, path, tree, written))
+        yield _pointed_at(errors[0], path, tree).problem(path, words(said, path, tree, written, library))
 
 
 def _as_shown(tree: Mapping) -> Faults:

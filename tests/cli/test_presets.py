@@ -1,16 +1,19 @@
 """`gateway presets` and `gateway schema`."""
 
+from pathlib import Path
+
 import orjson
 
-from gateway.config import presets
+from gateway.config.library import SECTIONS, bundled
 from tests.cli.conftest import Run
+from tests.cli.stub import Stub
 
 
 def test_all_presets_are_listed(gateway: Run) -> None:
     lines = gateway("presets", "list").stdout.splitlines()
 
     assert lines[0].split("\t") == ["name", "section", "description"]
-    known = [(name, section) for section in presets.SECTIONS for name in presets.names(section)]
+    known = [(name, section) for section in SECTIONS for name in bundled().names(section)]
     assert [tuple(line.split("\t")[:2]) for line in lines[1:]] == known
 
 
@@ -39,3 +42,32 @@ def test_the_schema_is_json(gateway: Run) -> None:
     schema = orjson.loads(gateway("schema").stdout)
 
     assert {"sources", "targets", "triggers"} <= schema["properties"].keys()
+
+
+def test_presets_of_ones_own_are_listed_shown_and_imitated(gateway: Run, stub: Stub) -> None:
+    Path("own/sources").mkdir(parents=True)
+    Path("own/samples").mkdir()
+    text = "description: Doors\nsettings: {kind: webhook, verify: {scheme: none}}\nsample: {headers: {X-Kind: door}}\n"
+    Path("own/sources/door.yaml").write_text(text)
+    Path("own/samples/door.json").write_text('{"state": "open"}')
+    Path("config.yaml").write_text("presets_dir: own\nsources: {d: {preset: door}}")
+    stub.answers = [(202, {"event_id": "e", "duplicate": False, "decisions": []})]
+
+    assert "door\tsources\tDoors" in gateway("presets", "list").stdout.splitlines()
+    assert gateway("presets", "show", "door").stdout == text
+    assert gateway("send", "d").exit_code == 0
+    assert (stub.asked[0].body, stub.asked[0].headers["x-kind"]) == (b'{"state":"open"}', "door")
+
+
+def test_presets_are_listed_whatever_else_is_wrong_with_the_configuration(gateway: Run) -> None:
+    Path("config.yaml").write_text("sources: {d: {preset: '${NOWHERE}'}, e: 1}")
+
+    assert gateway("presets", "list").exit_code == 0
+
+
+def test_a_folder_that_is_missing_is_named(gateway: Run) -> None:
+    Path("config.yaml").write_text("presets_dir: nowhere")
+    result = gateway("presets", "list")
+
+    assert result.exit_code == 2
+    assert "presets_dir: there is no such folder" in result.stderr

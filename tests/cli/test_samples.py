@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.posting import SAMPLE_ID, Posting, prepare
-from gateway.config import load, presets
+from gateway.config import load
+from gateway.config.library import bundled
 from gateway.core.event import Event
 from gateway.sources.webhook import Settings, WebhookSource
 from tests.sources.senders import event, incoming
@@ -28,7 +29,7 @@ TYPES = {
 
 def sent(folder: Path, name: str, *, keep: bool = False) -> tuple[Posting, Event]:
     """What is posted, and the event that the source makes of it."""
-    asked = [key for key, param in presets.load("sources", name).params.items() if param.required]
+    asked = [key for key, param in bundled().load("sources", name).params.items() if param.required]
     given = "".join(f", {key}: {PARAMETERS[key]}" for key in asked)
     (folder / "config.yaml").write_text(f"sources: {{s: {{preset: {name}{given}}}}}")
     loaded = load(folder / "config.yaml", {})
@@ -40,7 +41,7 @@ def sent(folder: Path, name: str, *, keep: bool = False) -> tuple[Posting, Event
     return posting, event(WebhookSource("s", settings).to_events(received, now))
 
 
-@pytest.mark.parametrize("name", presets.names("sources"))
+@pytest.mark.parametrize("name", bundled().names("sources"))
 def test_a_sample_is_believed_and_is_a_new_event_each_time(tmp_path: Path, name: str) -> None:
     posting, first = sent(tmp_path, name)
     _, second = sent(tmp_path, name)
@@ -51,7 +52,7 @@ def test_a_sample_is_believed_and_is_a_new_event_each_time(tmp_path: Path, name:
     assert SAMPLE_ID.encode() not in posting.body
 
 
-@pytest.mark.parametrize("name", presets.names("sources"))
+@pytest.mark.parametrize("name", bundled().names("sources"))
 def test_a_kept_sample_is_the_same_event_each_time(tmp_path: Path, name: str) -> None:
     first, second = (sent(tmp_path, name, keep=True)[1] for _ in range(2))
 

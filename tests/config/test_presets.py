@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import presets
-from gateway.config.presets import Preset
+from gateway.config.library import SECTIONS, Library, Preset, bundled
 from tests.config.conftest import Load, Problems
 
 HTTP = Preset.model_validate(
@@ -32,8 +31,8 @@ HTTP = Preset.model_validate(
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """One preset for targets, called `made-up`."""
-    monkeypatch.setattr(presets, "names", lambda section: ("made-up",) if section == "targets" else ())
-    monkeypatch.setattr(presets, "load", lambda _section, _name: HTTP)
+    monkeypatch.setattr(Library, "names", lambda _, section: ("made-up",) if section == "targets" else ())
+    monkeypatch.setattr(Library, "load", lambda *_: HTTP)
 
 
 def target(load: Load, entry: str, **environ: str) -> Any:
@@ -131,10 +130,10 @@ ASKED = {"secret": "whsec_c2VjcmV0", "verify": "{scheme: none}", "url": "http://
 
 
 @pytest.mark.parametrize(
-    ("section", "name"), [(section, name) for section in presets.SECTIONS for name in presets.names(section)]
+    ("section", "name"), [(section, name) for section in SECTIONS for name in bundled().names(section)]
 )
 def test_every_preset_works_with_what_it_asks_for(load: Load, section: str, name: str) -> None:
-    preset = presets.load(section, name)
+    preset = bundled().load(section, name)
     required = "".join(f", {key}: {ASKED[key]}" for key, param in preset.params.items() if param.required)
 
     config = load(f"{section}: {{x: {{preset: {name}{required}}}}}").config
@@ -143,6 +142,6 @@ def test_every_preset_works_with_what_it_asks_for(load: Load, section: str, name
 
 
 def test_sections_without_presets_have_none() -> None:
-    assert presets.names("triggers") == ()
+    assert bundled().names("triggers") == ()
     with pytest.raises(KeyError):
-        presets.load("sources", "../sources/netbox")
+        bundled().load("sources", "../sources/netbox")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.config import json_schema, presets, schema
+from gateway.config import json_schema, schema
+from gateway.config.library import SECTIONS, bundled
 from gateway.config.model import Config
 from gateway.config.problem import Place
 from gateway.config.tree import Mapping, plant
@@ -22,13 +23,13 @@ def test_it_has_every_section_and_include() -> None:
     assert schema()["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("section", presets.SECTIONS)
+@pytest.mark.parametrize("section", SECTIONS)
 def test_it_has_a_form_for_every_preset(section: str) -> None:
     named = {form["properties"]["preset"]["const"]: form for form in entries(section) if "properties" in form}
 
-    assert tuple(named) == presets.names(section)
+    assert tuple(named) == bundled().names(section)
     for name, form in named.items():
-        params = presets.load(section, name).params
+        params = bundled().load(section, name).params
         assert {*form["required"]} == {"preset"} | {key for key, param in params.items() if param.required}
         assert form["properties"].keys() == {"preset", *params}
 

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.config import presets
+from gateway.config.library import bundled
 from tests.desk import Desk
 from tests.gateways import ROOT
 from tests.target_server import TargetServer
@@ -39,7 +39,7 @@ def send(page: Path) -> list[dict[str, Any]]:
 
 
 def test_every_preset_has_its_page() -> None:
-    assert {page.stem for page in PAGES} == {*presets.names("sources"), "webhook"}
+    assert {page.stem for page in PAGES} == {*bundled().names("sources"), "webhook"}
 
 
 async def test_what_stands_on_each_page_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

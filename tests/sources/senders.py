@@ -7,6 +7,7 @@ from typing import Any, cast
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from gateway.config import presets
+from gateway.config.library import bundled
 from gateway.config.problem import Place, Problem
 from gateway.config.tree import Mapping, plain, plant
 from gateway.core.event import Event
@@ -52,7 +53,7 @@ def preset(name: str, **given: Any) -> dict[str, Any]:
     """The settings of a preset, with its parameters filled in."""
     problems: list[Problem] = []
     tree = plant({"sources": {"s": {"preset": name, **given}}}, Place("test"))
-    written: dict[str, Any] = plain(presets.write_out(cast("Mapping", tree), problems))
+    written: dict[str, Any] = plain(presets.write_out(cast("Mapping", tree), bundled(), problems))
     assert not problems
     settings: dict[str, Any] = written["sources"]["s"]
     return settings
@@ -66,7 +67,7 @@ def configured(name: str, **settings: Any) -> WebhookSource:
 def sent(name: str, raw: bytes, **headers: str) -> Event:
     """The event of a body that is sent as the sender of a preset does."""
     webhook = configured(name)
-    sample = (presets.load("sources", name).sample or {})["headers"] | headers
+    sample = (bundled().load("sources", name).sample or {})["headers"] | headers
     return event(webhook.to_events(incoming(raw, imitate(webhook.settings, sample, raw, NOW)), NOW))
 
 

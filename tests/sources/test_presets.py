@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gateway.config import presets
+from gateway.config.library import bundled
 from gateway.core.errors import Unmappable, Unverified
 from gateway.core.event import Event
 from gateway.sources.imitate import imitate
@@ -141,7 +141,7 @@ def test_github_an_event_without_a_name_is_refused() -> None:
         webhook.to_events(incoming(PUSH, headers), NOW)
 
 
-SIGNED = [name for name in presets.names("sources") if "secret" in presets.load("sources", name).params]
+SIGNED = [name for name in bundled().names("sources") if "secret" in bundled().load("sources", name).params]
 STRANGE = [b"[]", b"1", b"null", b'"text"', b"{}", b'{"data": null, "event": {}, "snapshots": [], "alerts": {}}']
 
 
@@ -154,7 +154,7 @@ def test_signed_bodies_of_another_form_are_refused_or_mapped(name: str, raw: byt
 
 @pytest.mark.parametrize("name", SIGNED)
 def test_the_secret_is_required(name: str) -> None:
-    assert presets.load("sources", name).params["secret"].required is True
+    assert bundled().load("sources", name).params["secret"].required is True
     with pytest.raises(ValueError, match="empty secret"):
         source(**preset(name, secret=""))
 
