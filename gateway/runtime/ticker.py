@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -22,7 +23,7 @@ from gateway.store.leadership import Leading, NotLeading
 from gateway.store.schedules import StoredSchedule, due_schedules, file_schedules, misjudged_schedules, next_look
 from gateway.store.scheduling import FileChange, follow_file
 from gateway.store.tick import LookAgain, Ticked, Ticking, look_again, tick
-from gateway.store.writer import A, R, Transaction
+from gateway.store.writer import R, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,16 @@ BROKEN_AGAIN_AFTER = timedelta(minutes=1)
 SET_BACK = timedelta(seconds=1)
 
 Wake = Callable[[Iterable[str]], None]
+
+
+class _OfSchedule(Protocol):
+    """What is asked of the store about one schedule."""
+
+    @property
+    def name(self) -> str: ...
+
+
+S = TypeVar("S", bound=_OfSchedule)
 
 
 class Ticker:
@@ -126,7 +137,7 @@ class Ticker:
         ]
         self._wake_dispatcher({request.target for request in requests})
 
-    async def _commit_all(self, transaction: Transaction[A, R], requests: Sequence[A]) -> list[R | Exception]:
+    async def _commit_all(self, transaction: Transaction[S, R], requests: Sequence[S]) -> list[R | Exception]:
         """As many at a time as the writer takes; what the database refuses does not keep the others waiting.
 
         Raises `NotLeading` and `Unavailable`.
@@ -137,13 +148,13 @@ class Ticker:
             results += await asyncio.gather(*(self._commit(transaction, request) for request in some))
         return results
 
-    async def _commit(self, transaction: Transaction[A, R], request: A) -> R | Exception:
+    async def _commit(self, transaction: Transaction[S, R], request: S) -> R | Exception:
         try:
             return await self._database.commit(transaction, request)
         except (NotLeading, Unavailable):
             raise
         except Exception as error:
-            log.exception("ticker.refused")
+            log.exception("schedule.refused", schedule=request.name)
             return error
 
 
@@ -178,10 +189,10 @@ def _put_off(leading: Leading, stored: StoredSchedule, now: datetime) -> Ticking
 
 
 def _tell(ticking: Ticking, ticked: Ticked | Exception | None) -> None:
-    name = ticking.stored.name
     if not isinstance(ticked, Ticked):
         return
     for accepted in ticked.accepted:
-        log.debug("schedule.ticked", schedule=name, event_id=accepted.event_id)
+        log.debug("schedule.ticked", schedule=ticking.name, event_id=accepted.event_id)
     for skip in ticked.skips:
-        log.info("schedule.skipped", schedule=name, count=skip.count, reason=skip.reason, until=skip.until.isoformat())
+        until = skip.until.isoformat()
+        log.info("schedule.skipped", schedule=ticking.name, count=skip.count, reason=skip.reason, until=until)

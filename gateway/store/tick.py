@@ -40,6 +40,10 @@ class Ticking:
     skips: tuple[Skip, ...] = ()
     overlap: Overlap = Overlap.QUEUE
 
+    @property
+    def name(self) -> str:
+        return self.stored.name
+
 
 _Made = tuple[str, Acceptance]
 """A schedule's name and its tick."""
@@ -60,10 +64,10 @@ def tick(work: Work, tickings: Sequence[Ticking]) -> list[Ticked | NotLeading | 
             check_leading(work, leading)
     except NotLeading as error:
         return [error for _ in tickings]
-    known = lock_schedules(work.connection, [ticking.stored.name for ticking in tickings])
-    current = {one.stored.name: one for one in tickings if _is_as_it_was(one.stored, known.get(one.stored.name))}
+    known = lock_schedules(work.connection, [ticking.name for ticking in tickings])
+    current = {one.name: one for one in tickings if _is_as_it_was(one.stored, known.get(one.name))}
     ticked = _make(work, current | _that_wait_for_a_run(work.connection, current))
-    return [ticked.get(ticking.stored.name) for ticking in tickings]
+    return [ticked.get(ticking.name) for ticking in tickings]
 
 
 def _is_as_it_was(looked_at: StoredSchedule, now: StoredSchedule | None) -> bool:
@@ -157,7 +161,7 @@ def _has_successor(acceptance: Acceptance) -> bool:
 
 
 def _cancel_running(work: Work, tickings: Iterable[Ticking]) -> None:
-    names = {ticking.stored.name for ticking in tickings if ticking.overlap is Overlap.CANCEL_RUNNING}
+    names = {ticking.name for ticking in tickings if ticking.overlap is Overlap.CANCEL_RUNNING}
     if names:
         running = select(runs.c.id, runs.c.schedule).where(is_running, runs.c.schedule.in_(names), ~runs.c.cancelling)
         found = work.connection.execute(running.order_by(runs.c.id)).all()
