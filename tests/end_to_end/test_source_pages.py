@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.config import load
 from gateway.config.library import bundled
 from tests.desk import Desk
 from tests.gateways import ROOT
@@ -40,6 +42,16 @@ def send(page: Path) -> list[dict[str, Any]]:
 
 def test_every_preset_has_its_page() -> None:
     assert {page.stem for page in PAGES} == {*bundled().names("sources"), "webhook"}
+
+
+def test_the_preset_of_ones_own_can_be_used(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sources" / "webhook.md").read_text()
+    [(file, text)] = re.findall(r"^`(presets/\S+\.yaml)`:\n\n((?: {4}.*\n)+)", page, re.MULTILINE)
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(dedent(text))
+    (tmp_path / "config.yaml").write_text("presets_dir: presets\nsources: {cellar: {preset: door, secret: s}}")
+
+    assert load(tmp_path / "config.yaml", {}).presets == {"cellar": "door"}
 
 
 async def test_what_stands_on_each_page_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
