@@ -25,8 +25,8 @@ Key = tuple[str, str]
 
 _HOLDER_COLUMNS = (
     *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
-    *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.event_id, runs.c.events),
-    *(runs.c.size, runs.c.superseded_by, runs.c.finished_at, runs.c.reason, runs.c.expires_at, runs.c.fresh_for),
+    *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.event_id, runs.c.events, runs.c.size),
+    *(runs.c.missed, runs.c.superseded_by, runs.c.finished_at, runs.c.reason, runs.c.expires_at, runs.c.fresh_for),
 )
 LOCK_KEYS = (
     select(keys.c.target, keys.c.key, keys.c.run_id, keys.c.held_until)
@@ -42,7 +42,7 @@ _LOCK_RUNS = (
     .order_by(runs.c.id)
     .with_for_update()
 )
-_MERGED = ("payload", "due_at", "priority", "events", "size", "expires_at", "fresh_for")
+_MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
 
 
@@ -130,6 +130,7 @@ class Enqueuing:
         run["due_at"] = max(run["due_at"], older["due_at"])
         run["events"] += older["events"]
         run["size"] += older["size"]
+        run["missed"] = _missed(run, older["missed"])
         run["expires_at"] = run["fresh_for"] = None  # what has been started is carried through
         older["state"] = after(State(older["state"]), Move.SUPERSEDE)
         older["claimable"] = False
@@ -158,6 +159,7 @@ class Enqueuing:
         if links:
             run["events"] += len(links)
             run["size"] += cargo.size
+            run["missed"] = _missed(run, request.missed)
         run["payload"] = _newer_payload(request, run)
         run["priority"] = min(run["priority"], request.priority)
         run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
@@ -234,6 +236,12 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "expires_at": request.expires_at,
         "fresh_for": request.fresh_for,
     }
+
+
+def _missed(run: dict[str, Any], more: int | None) -> int | None:
+    """A run stands for all the ticks that the ticks of its events stand for."""
+    missed: int | None = run["missed"]
+    return missed if more is None else (missed or 0) + more
 
 
 def _lapse_only_together(run: dict[str, Any], request: Request) -> None:

@@ -188,6 +188,21 @@ async def test_x07_queue_lets_one_wait(scene: Scene, clockwork: Clockwork) -> No
     assert await clockwork.skips() == []
 
 
+async def test_a_run_stands_for_what_was_missed_by_all_that_it_merges_and_takes_over(
+    scene: Scene, clockwork: Clockwork
+) -> None:
+    await clockwork.create()
+    for _ in range(2):
+        await clockwork.turn(3 * MINUTE)  # three are due, the newest is made
+    first = await scene.claim_one()
+    assert [(run.events, run.missed) for run in await clockwork.runs()] == [(2, 4)]
+    await scene.fail(first)
+    await clockwork.turn(2 * MINUTE)
+
+    older, newer = await clockwork.runs()
+    assert (older.superseded_by, newer.events, newer.missed) == (newer.id, 3, 5)
+
+
 async def test_x07_allow_lets_all_run(scene: Scene, clockwork: Clockwork) -> None:
     await clockwork.create(overlap="allow")
     for _ in range(3):
