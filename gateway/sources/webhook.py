@@ -146,9 +146,9 @@ class WebhookSource:
         content = received.content
         if field := self.settings.verify.proving_field:
             content = content.without(field)
-        if self.settings.split is None and not (self.settings.body == "cloudevents" and isinstance(content.data, list)):
-            return Arrival((self._event(received, content, _context(received, content.data)),))
-        return Arrival(tuple(self._items(received, content)), is_batch=True)
+        if self._is_batch(content):
+            return Arrival(tuple(self._items(received, content)), is_batch=True)
+        return Arrival((self._event(received, content, _context(received, content.data)),))
 
     def _received(self, incoming: Incoming, now: datetime) -> Received:
         return Received(
@@ -180,6 +180,10 @@ class WebhookSource:
         except Rejected:  # nothing is proven yet, and some ask without a body
             body = None
         return self.settings.challenge.answer(_context(received, body))
+
+    def _is_batch(self, content: Content) -> bool:
+        of_cloudevents = self.settings.body == "cloudevents" and isinstance(content.data, list)
+        return self.settings.split is not None or of_cloudevents
 
     def _items(self, received: Received, content: Content) -> Iterator[Event | None]:
         """The events of a batch. One that is broken refuses them all, as a sender cannot be told of one alone."""

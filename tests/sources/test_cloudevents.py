@@ -98,6 +98,7 @@ def test_an_empty_batch_brings_nothing() -> None:
     ("header", "value"),
     [
         ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"),
+        ("Z%C3%BCrich%20%E2%82%AC%2520%20%22q%22%20%F0%9F%98%80", 'Zürich €%20 "q" 😀'),  # by the SDK for Python, 2.2
         ("%41%2541", "A%41"),
         ('"quoted \\"so\\" %41"', 'quoted "so" A'),
         ("%zz 100%", "%zz 100%"),
