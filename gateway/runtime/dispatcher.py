@@ -159,11 +159,10 @@ class Dispatcher:
         """
         await self._look(names)
         now = self._database.now()
-        for name in names:
-            if (due_at := self._due.get(name)) and due_at <= now:
-                lapsing = Lapsing(target=name, limits=self._current.snapshot.limits)
-                lapsed = await self._database.commit(lapse, lapsing)
-                self._due[name] = now if lapsed else now + LOOK_EVERY
+        late = [name for name in names if (due_at := self._due.get(name)) and due_at <= now]
+        lapsings = [Lapsing(target=name, limits=self._current.snapshot.limits) for name in late]
+        lapsed = await asyncio.gather(*(self._database.commit(lapse, lapsing) for lapsing in lapsings))
+        self._due.update((name, now if count else now + LOOK_EVERY) for name, count in zip(late, lapsed, strict=True))
 
     async def _claim(self, name: str, snapshot: Snapshot) -> bool:
         """Claims and starts what is due; whether the target, or this node, has no slot left."""

@@ -6,21 +6,20 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
-from gateway.core.request import Priority
 from gateway.store.claim import has_expired, is_fresh
 from gateway.store.control import Cancellation, cancel_runs, lock_runs
 from gateway.store.database import Database
 from gateway.store.lanes import LaneLimits
-from gateway.store.schema import Timestamp, is_claimable, may_expire, runs
+from gateway.store.schema import Timestamp, may_be_fresh, may_expire, runs
 from gateway.store.writer import Work
 
 BATCH = 500
 EXPIRED = "expired: it was not started in time"
 FRESH = "fresh: a run of the same key that started within fresh_for has succeeded"
 
-_IS_DUE = is_claimable & (runs.c.target == bindparam("of_target")) & runs.c.priority.in_([*Priority])
+_IS_DUE = (runs.c.target == bindparam("of_target")) & (runs.c.due_at <= bindparam("now", type_=Timestamp()))
 _EXPIRED = select(runs.c.id).where(may_expire, has_expired)
-_FRESH = select(runs.c.id).where(_IS_DUE, runs.c.due_at <= bindparam("now", type_=Timestamp()), is_fresh)
+_FRESH = select(runs.c.id).where(may_be_fresh, _IS_DUE, is_fresh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

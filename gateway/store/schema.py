@@ -154,6 +154,7 @@ is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in Stat
 is_behind = runs.c.behind.is_not(None)
 has_succeeded = (runs.c.state == literal_column(f"'{State.SUCCEEDED}'")) & runs.c.key.is_not(None)
 may_expire = (runs.c.state == literal_column(f"'{State.QUEUED}'")) & runs.c.expires_at.is_not(None)
+may_be_fresh = is_claimable & runs.c.fresh_for.is_not(None)
 waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
     [literal_column(f"'{state}'") for state in State if state in CLAIMABLE]
 )
@@ -171,6 +172,7 @@ _partial("runs_behind", is_behind, runs.c.behind)
 _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
 _partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
 _partial("runs_expiring", may_expire, runs.c.expires_at)
+_partial("runs_to_be_fresh", may_be_fresh, runs.c.target, runs.c.due_at)
 
 keys = Table(
     "keys",

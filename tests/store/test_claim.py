@@ -2,22 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from gateway.core.ids import new_id
 from gateway.core.request import Priority
 from gateway.core.run import State
 from gateway.store.claim import Claim, claim, next_due
 from gateway.store.control import Pause, pause_targets, resume_targets
-from gateway.store.database import Database
 from gateway.store.history import list_targets
 from gateway.store.lanes import LaneLimit
 from gateway.store.schema import is_running, nodes, runs
-from gateway.store.writer import Work
+from tests.store.query_plan import plan_of
 from tests.store.scene import MINUTE, SECOND, TARGET, Scene, opened, request
 
 
@@ -171,30 +168,6 @@ async def test_claims_of_several_targets_share_a_commit(scene: Scene) -> None:
     assert [[run.target for run in one] for one in claimed] == [["b"], ["a"], []]
 
 
-async def plan_of(database: Database, wanted: Claim) -> str:
-    """How the database goes about the statement that takes runs."""
-    plans: list[str] = []
-
-    def explained(work: Work, claims: Sequence[Claim]) -> list[None]:
-        statements: list[tuple[str, Any]] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            statements.append((statement, parameters))
-
-        event.listen(work.connection, "before_cursor_execute", note)
-        claim(work, claims)
-        event.remove(work.connection, "before_cursor_execute", note)
-        for statement, parameters in statements:
-            if statement.startswith("WITH"):
-                explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
-                rows = work.connection.exec_driver_sql(explain + statement, parameters)
-                plans.extend(str(row[-1]) for row in rows)
-        return [None]
-
-    await database.commit(explained, wanted)
-    return "\n".join(plans)
-
-
 async def test_the_claim_reads_an_index_that_holds_only_what_could_start(scene: Scene) -> None:
     """So that a million runs of a paused target, or behind others, cost nothing."""
     await scene.ask()
@@ -209,7 +182,8 @@ async def test_the_claim_reads_an_index_that_holds_only_what_could_start(scene: 
             await connection.exec_driver_sql("ANALYZE runs")
             await connection.commit()
     assert [row.claimable for row in await scene.rows(runs)].count(True) == 1
-    plan = await plan_of(scene.database, Claim(node_id=scene.node.id, target=TARGET, limit=1000, slots=1000))
+    wanted = Claim(node_id=scene.node.id, target=TARGET, limit=1000, slots=1000)
+    plan = await plan_of(scene.database, claim, wanted, "WITH")
 
     assert plan.count("runs_claimable") >= 2
     assert "SCAN runs" not in plan

@@ -14,7 +14,8 @@ from gateway.store.claim import ClaimedRun
 from gateway.store.lapse import EXPIRED, FRESH, Lapsing, has_expired_runs, lapse
 from gateway.store.schema import keys, runs
 from tests.store.clockwork import Clockwork
-from tests.store.scene import HOUR, MINUTE, NOW, SECOND, TARGET, Scene
+from tests.store.query_plan import plan_of
+from tests.store.scene import HOUR, MINUTE, NOW, SECOND, TARGET, Scene, request
 
 INSTANT = timedelta.resolution
 
@@ -280,6 +281,21 @@ async def test_others_are_not_kept_waiting_by_what_lapses(scene: Scene) -> None:
     scene.wait(SECOND)
 
     assert [run.id for run in await scene.claim(slots=1)] == [wanted.run_id]
+
+
+async def test_a_backlog_that_cannot_be_fresh_is_not_gone_through(scene: Scene) -> None:
+    """So that a million runs that only wait for a slot cost nothing, each second."""
+    for _ in range(2000):
+        scene.later(request(None))
+    await scene.accept_later()
+    if not scene.is_sqlite:
+        async with scene.aside() as connection:
+            await connection.exec_driver_sql("ANALYZE runs")
+            await connection.commit()
+    plan = await plan_of(scene.database, lapse, Lapsing(target=TARGET), "SELECT")
+
+    assert "runs_to_be_fresh" in plan
+    assert "runs_claimable" not in plan
 
 
 async def test_there_is_an_end_to_what_lapses_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Schedules, their leader, and what runs know of the tick they come from."""
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,13 +12,14 @@ down_revision = "0001"
 
 Id = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 Microseconds = sa.BigInteger()
+_FLAG = re.compile("(claimable|continuous)")
 
 
 def where(condition: str) -> dict[str, Any]:
     """The condition of a partial index, as each database writes it."""
     return {
-        "sqlite_where": sa.text(condition.replace("continuous", "continuous IS 1")),
-        "postgresql_where": sa.text(condition.replace("continuous", "continuous IS true")),
+        "sqlite_where": sa.text(_FLAG.sub(r"\1 IS 1", condition)),
+        "postgresql_where": sa.text(_FLAG.sub(r"\1 IS true", condition)),
     }
 
 
@@ -40,6 +42,7 @@ def _extend_runs() -> None:
         **where("state = 'succeeded' AND \"key\" IS NOT NULL"),
     )
     op.create_index("runs_expiring", "runs", ["expires_at"], **where("state = 'queued' AND expires_at IS NOT NULL"))
+    op.create_index("runs_to_be_fresh", "runs", ["target", "due_at"], **where("claimable AND fresh_for IS NOT NULL"))
 
 
 def _create_leadership() -> None:
