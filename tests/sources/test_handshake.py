@@ -1,25 +1,17 @@
 """What senders ask before they send."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from gateway.core.errors import Forbidden, Rejected, Unmappable, Unverified
-from gateway.sources.imitate import imitate
+from gateway.core.errors import Forbidden, Rejected, Unverified
 from gateway.sources.webhook import Answer
-from tests.sources.senders import NOW, configured, event, incoming, sent, source
+from tests.sources.senders import NOW, event, incoming, source
 
 TOKEN = {"scheme": "token", "name": "X-Token", "secret": "s3cr3t"}
 VALIDATION = {"when": "query.validationToken is defined", "reply": "{{ query.validationToken }}"}
-MENTION = {
-    "type": "event_callback",
-    "event_id": "Ev1",
-    "event_time": 1800014399,
-    "event": {"type": "app_mention", "channel": "C1", "text": "größer"},
-}
 
 
 def test_a_challenge_is_answered_without_a_proof_and_without_a_body() -> None:
@@ -37,50 +29,6 @@ def test_s01_what_is_no_challenge_needs_its_proof(raw: bytes) -> None:
     challenge = {"when": "body.type == 'url_verification'", "reply": "{{ body.challenge }}"}
     with pytest.raises(Unverified):
         source(verify=TOKEN, challenge=challenge).to_events(incoming(raw), NOW)
-
-
-def test_a_challenge_without_what_should_be_answered_says_so() -> None:
-    with pytest.raises(Unmappable, match=r"challenge\.reply: .*challenge"):
-        configured("slack").to_events(incoming(b'{"type": "url_verification"}'), NOW)
-
-
-def test_slack_asks_whether_somebody_is_there() -> None:
-    raw = b'{"token": "t", "challenge": "3eZbrw1aB", "type": "url_verification"}'
-
-    assert configured("slack").to_events(incoming(raw), NOW) == Answer("3eZbrw1aB")
-
-
-def test_slack_events() -> None:
-    made = sent("slack", json.dumps(MENTION, ensure_ascii=False).encode())
-
-    assert (made.type, made.subject, made.object) == ("slack.app_mention", "C1", MENTION["event"])
-    assert made.sender_id == "Ev1"
-    assert made.time.timestamp() == 1800014399
-
-
-@pytest.mark.parametrize(
-    ("body", "kind", "sender_id"),
-    [
-        (MENTION | {"event": {"type": "channel_created", "channel": {"id": "C2"}}}, "channel_created", "Ev1"),
-        ({"type": "block_actions", "trigger_id": "13345224609.738", "actions": []}, "block_actions", "13345224609.738"),
-    ],
-)
-def test_other_slack_events(body: dict[str, Any], kind: str, sender_id: str) -> None:
-    made = sent("slack", json.dumps(body).encode())
-
-    assert (made.type, made.sender_id, made.subject) == (f"slack.{kind}", sender_id, None)
-
-
-def test_s01_slack_signature_as_documented() -> None:
-    """https://docs.slack.dev/authentication/verifying-requests-from-slack."""
-    webhook = configured("slack")
-    headers = imitate(webhook.settings, {}, b"{}", NOW)
-    assert headers["X-Slack-Request-Timestamp"] == "1800014400"
-    assert headers["X-Slack-Signature"].startswith("v0=")
-
-    for changed in ({"X-Slack-Request-Timestamp": "1800014401"}, {"X-Slack-Signature": "v0=00"}):
-        with pytest.raises(Unverified):
-            webhook.to_events(incoming(b"{}", headers | changed), NOW)
 
 
 def asked(headers: Mapping[str, str], method: str = "OPTIONS", **settings: Any) -> Mapping[str, str] | None:
