@@ -90,8 +90,8 @@ class Broker:
 class Consumer:
     """Consumes the queue of one source; `state` says whether it does.
 
-    After a session that ended before anything was acknowledged, it goes on with one message at a time until one is:
-    where a message breaks whoever consumes it, its neighbours are not counted as delivered together with it.
+    After a session that broke, it takes as many messages as may have been on their way one at a time: where one of
+    them breaks whoever consumes it, the broker does not count its neighbours as delivered together with it.
     """
 
     def __init__(self, source: QueueSource, broker: Broker, take: Take) -> None:
@@ -100,7 +100,7 @@ class Consumer:
         self._broker = broker
         self._take = take
         self._failures = 0
-        self._is_careful = False
+        self._careful = 0
         self._stopping = False
         self._leave = asyncio.Event()
 
@@ -119,6 +119,7 @@ class Consumer:
                 reason = type(error).__name__
                 log.exception("source.failed", source=self._source.name)
             self.state = f"degraded: {reason}"
+            self._careful = self._source.settings.prefetch
             await self._pause()
 
     def stop(self) -> None:
@@ -140,11 +141,11 @@ class Consumer:
             inbox = _Inbox()
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await inbox.watch(channel)
-                await channel.set_qos(prefetch_count=1 if self._is_careful else settings.prefetch)
+                await channel.set_qos(prefetch_count=1 if self._careful else settings.prefetch)
                 queue = await _declared(channel, settings)
                 tag = await queue.consume(inbox.put)
             self.state = OK
-            log.info("source.consuming", source=self._source.name, queue=settings.queue, careful=self._is_careful)
+            log.info("source.consuming", source=self._source.name, queue=settings.queue, careful=bool(self._careful))
             await self._consume(queue, tag, inbox)
 
     async def _consume(self, queue: AbstractQueue, tag: str, inbox: "_Inbox") -> None:
@@ -162,12 +163,17 @@ class Consumer:
             await asyncio.wait({taking})
 
     async def _take_all(self, inbox: "_Inbox") -> None:
-        was_careful, self._is_careful = self._is_careful, True
         while arrived := await inbox.next():
             await self._take(self._source, [_message(incoming) for incoming in arrived])
             await arrived[-1].ack(multiple=True)
-            self._failures, self._is_careful = 0, False
-            if was_careful:
+            self._failures = 0
+            self._trust()
+
+    def _trust(self) -> None:
+        """Another message has come alone and done no harm; after the last of them a session without limits follows."""
+        if self._careful:
+            self._careful -= 1
+            if not self._careful:
                 self._leave.set()
 
 

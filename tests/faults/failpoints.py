@@ -39,6 +39,9 @@ ACCEPTING = {
     "accept.committed": Failpoint("gateway.runtime.intake", "Intake.accept"),
     "accept.answered": Failpoint("gateway.web.hooks", "_answer"),
 }
+CONSUMING = {
+    "consume.committed": Failpoint("gateway.runtime.consuming", "Consuming._take"),
+}
 RUNNING = {
     "run.claimed": Failpoint("gateway.runtime.dispatcher", "claim", any),  # not committed yet
     "run.started": Failpoint("gateway.runtime.dispatcher", "Dispatcher._start"),  # not called yet
@@ -55,7 +58,7 @@ OF_THE_EVENT_LATE = {  # the runs of other events go on
 TICKING = {
     "tick.planned": Failpoint("gateway.runtime.ticker", "_look_at_all", _is_under_way),
 }
-FAILPOINTS = {**ACCEPTING, **RUNNING, **OF_THE_EVENT_LATE, **TICKING}
+FAILPOINTS = {**ACCEPTING, **CONSUMING, **RUNNING, **OF_THE_EVENT_LATE, **TICKING}
 
 
 def die_at(name: str) -> None:
