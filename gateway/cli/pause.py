@@ -23,11 +23,11 @@ def command(kind: str, name: str, lasting: timedelta | None, reason: str | None,
 
     What is requested of a paused target queues and merges; of a paused schedule nothing is made up for.
     """
-    wanted = {"for": lasting and format_duration(lasting), "reason": reason}
+    wanted = {"for": None if lasting is None else format_duration(lasting), "reason": reason}
     body = {field: value for field, value in wanted.items() if value is not None}
     page = Client.from_environment().post(f"{kind}s", name, "pause", body=body)
     if as_json:
         print_json(page)
     else:
-        how_long = f"for {wanted['for']}" if lasting else "until it is resumed"
+        how_long = f"for {wanted['for']}" if wanted["for"] else "until it is resumed"
         click.echo(f"The {kind} {one_line(name)} is paused {how_long}.")

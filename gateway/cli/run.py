@@ -56,14 +56,14 @@ def conclude(
     ctx: click.Context, client: Client, run: Mapping[str, Any], lasting: timedelta | None, *, as_json: bool
 ) -> None:
     """Waits for the end of a run if that is wanted, says how it is, and ends the command as the run has ended."""
-    if lasting:
+    if lasting is not None:
         run = _wait(ctx, client, run, lasting)
     if as_json:
         print_json(run)
     else:
         click.echo(_sentence(run))
     failed = run["state"] in FINAL and run["state"] != State.SUCCEEDED
-    ctx.exit(Exit.RUN_FAILED if lasting and failed else Exit.DONE)
+    ctx.exit(Exit.RUN_FAILED if lasting is not None and failed else Exit.DONE)
 
 
 def _wait(ctx: click.Context, client: Client, run: Mapping[str, Any], timeout: timedelta) -> Mapping[str, Any]:

@@ -101,6 +101,12 @@ def test_run_follows_the_run_that_took_over(gateway: Run, stub: Stub) -> None:
     assert stub.asked[1].path == "/api/v1/runs/0199-s"
 
 
+def test_waiting_for_no_time_at_all_is_over_at_once(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(202, RUN), (200, RUN)]
+
+    assert gateway("run", "sync", "--wait", "--timeout", "0s").exit_code == 3
+
+
 def test_run_outlasts_a_gateway_that_is_away_for_a_while(gateway: Run, stub: Stub) -> None:
     stub.answers = [(202, RUN), (503, {"title": "Unavailable"}), (200, {**RUN, "state": "succeeded"})]
 

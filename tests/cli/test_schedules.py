@@ -160,6 +160,14 @@ def test_pause_and_resume(gateway: Run, stub: Stub, kind: str) -> None:
     ]
 
 
+def test_a_pause_that_lasts_no_time_is_refused_by_the_gateway(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(422, {"title": "Invalid", "detail": "the body is not as expected"})]
+    result = gateway("pause", "schedule", "x", "--for", "0s")
+
+    assert asked(stub) == [("POST", "/api/v1/schedules/x/pause", {"for": "0s"})]
+    assert (result.exit_code, result.stderr) == (2, "Error: Invalid: the body is not as expected\n")
+
+
 @pytest.mark.parametrize("arguments", [["pause", "x", "y"], ["pause", "target"], ["resume", "run", "x"]])
 def test_pausing_what_there_is_none_of_is_a_usage_error(gateway: Run, stub: Stub, arguments: list[str]) -> None:
     assert gateway(*arguments).exit_code == 2
