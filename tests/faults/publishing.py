@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import orjson
 from aio_pika import DeliveryMode, Message, connect
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
 from tests.gateways import configuration
@@ -32,10 +32,12 @@ async def channel_to(url: str) -> AsyncIterator[AbstractChannel]:
         yield await connection.channel(on_return_raises=True)
 
 
-async def publish(channel: AbstractChannel, queue: str, body: bytes, **properties: Any) -> None:
-    """Returns once it is confirmed. Only the properties that are given are set."""
+async def publish(
+    channel: AbstractChannel, key: str, body: bytes, exchange: AbstractExchange | None = None, **properties: Any
+) -> None:
+    """Returns once it is confirmed, with the properties that are given; without an exchange, `key` is a queue."""
     message = Message(body, delivery_mode=DeliveryMode.PERSISTENT, **{"message_id": "", **properties})
-    await channel.default_exchange.publish(message, queue, timeout=TIMEOUT)
+    await (exchange or channel.default_exchange).publish(message, key, timeout=TIMEOUT)
 
 
 async def waiting_in(url: str, queue: str) -> int:

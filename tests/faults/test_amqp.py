@@ -67,7 +67,7 @@ def logged(node: GatewayProcess, event: str) -> int:
 
 @pytest.mark.parametrize("properties", [{"message_id": "only"}, {}], ids=["id", "no id"])
 async def test_c03_killed_between_commit_and_acknowledgement(
-    tmp_path: Path, target: TargetServer, rabbitmq: RabbitMQ, queue: str, properties: dict[str, str]
+    tmp_path: Path, target: TargetServer, rabbitmq: RabbitMQ, queue: str, properties: dict[str, Any]
 ) -> None:
     """It comes again, and is known: one event, delivered twice, and one run."""
     config = consuming(target, f"sqlite:///{tmp_path}/gateway.db", rabbitmq.url, queue)
