@@ -36,7 +36,8 @@ async def target() -> AsyncIterator[TargetServer]:
 
 
 async def state(client: GatewayClient, source: str = "hook") -> str | None:
-    return (await client.request("GET", "/readyz")).json.get(f"sources.{source}")
+    parts: dict[str, str] = (await client.request("GET", "/readyz")).json
+    return parts.get(f"sources.{source}")
 
 
 async def consumes(client: GatewayClient, source: str = "hook") -> None:
