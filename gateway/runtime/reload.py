@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -80,7 +81,7 @@ class Reload:
         """Raises `Unusable`, or `Unavailable` where the other nodes cannot be told; then nothing has changed."""
         async with self._one_at_a_time:
             before = self._current.snapshot
-            forget_zones()
+            ZoneInfo.clear_cache()  # their rules may have changed on disk
             try:
                 candidate = await self._reread(before)
             except Unusable as unusable:
@@ -111,6 +112,7 @@ class Reload:
             await after.close()
             raise
         self._current.swap(after)
+        forget_zones()
         self._dispatcher.wake(after.targets)
         self._retiring[before] = asyncio.create_task(self._retire(before), name="retiring configuration")
 

@@ -132,9 +132,9 @@ def _unknown_names(fields: Fields, snapshot: Snapshot) -> dict[str, str]:
 
 
 def _never_due(name: str, schedule: Schedule, now: datetime) -> dict[str, str]:
-    """Why nothing would ever happen, although it is not off."""
+    """Why nothing would ever happen, although it is on."""
     _, end = schedule.bounds
-    if schedule.is_off:
+    if not schedule.is_on:
         return {}
     if end and end <= now:
         return {"end": "is over already: nothing would ever happen"}

@@ -21,8 +21,8 @@ from gateway.store.continuous import stalled_schedules
 from gateway.store.database import Database
 from gateway.store.leadership import Leading, NotLeading
 from gateway.store.schedules import StoredSchedule, due_schedules, file_schedules, misjudged_schedules, next_look
-from gateway.store.scheduling import FileChange, follow_file
-from gateway.store.tick import LookAgain, Ticked, Ticking, look_again, tick
+from gateway.store.scheduling import FileChange, LookAgain, follow_file, look_again
+from gateway.store.tick import Ticked, Ticking, tick
 from gateway.store.writer import R, Transaction
 
 log = structlog.get_logger(__name__)

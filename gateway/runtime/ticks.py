@@ -61,7 +61,7 @@ def parsed(definition: bytes) -> Schedule:
 
 
 def forget_zones() -> None:
-    """Has the rules of all time zones read anew, as they may have changed on disk."""
+    """Has what was worked out with the rules of time zones worked out with those of the configuration in force."""
     forget()
     parsed.cache_clear()
 

@@ -4,7 +4,7 @@ Each time the row is taken its epoch grows. A leader that hung finds out by that
 same transaction, against the epoch under which it was elected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -97,6 +97,16 @@ def check_leading(work: Work, leading: Leading) -> None:
     held = select(leadership.c.epoch).where(_is_held(leading)).with_for_update(read=True)
     if work.connection.scalar(held) is None:
         raise NotLeading(f"the leadership of epoch {leading.epoch} is over")
+
+
+def refusal(work: Work, writers: Iterable[Leading]) -> NotLeading | None:
+    """What to answer all who write as leaders in this transaction, where one of them is none any more."""
+    try:
+        for leading in set(writers):
+            check_leading(work, leading)
+    except NotLeading as error:
+        return error
+    return None
 
 
 def _is_held(leading: Leading) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What people and the leader's file do to schedules: create, replace, remove, pause, resume.
+"""What people and the leader do to schedules: create, replace, remove, pause, resume, look at again.
 
 What is written here only says that a schedule shall be looked at: its times are for the leader to compute, who does so
 at once.
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, update
 from gateway.core.errors import Conflict, NotFound
 from gateway.store.bulk import insert_rows
 from gateway.store.database import notify
-from gateway.store.leadership import Leading, NotLeading, check_leading
+from gateway.store.leadership import Leading, NotLeading, refusal
 from gateway.store.schedules import Definition, Origin, StoredSchedule, lock_schedules
 from gateway.store.schema import schedules, skips
 from gateway.store.writer import Work
@@ -191,10 +191,8 @@ class FileChange:
 
 def follow_file(work: Work, changes: Sequence[FileChange]) -> list[NotLeading | None]:
     """Makes the stored schedules those of the leader's file, which wins over an API schedule of the same name."""
-    try:
-        check_leading(work, changes[0].leading)
-    except NotLeading as error:
-        return [error for _ in changes]
+    if refused := refusal(work, (change.leading for change in changes)):
+        return [refused for _ in changes]
     work.connection.execute(delete(schedules).where(schedules.c.removed_at < work.now - REMEMBERED))
     known = lock_schedules(work.connection, [change.name for change in changes])
     defined = [(change.definition, known.get(change.name)) for change in changes if change.definition is not None]
@@ -202,6 +200,27 @@ def follow_file(work: Work, changes: Sequence[FileChange]) -> list[NotLeading | 
     for name in (change.name for change in changes if change.definition is None and change.name in known):
         _change(work.connection, name, {"removed_at": work.now, "next_at": None})
     return [None for _ in changes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgain:
+    """A schedule whose times have to be worked out anew: its zone has changed, or the clock."""
+
+    leading: Leading
+    name: str
+
+
+def look_again(work: Work, wanted: Sequence[LookAgain]) -> list[NotLeading | None]:
+    """Has them looked at now, unless they make no ticks."""
+    if refused := refusal(work, (one.leading for one in wanted)):
+        return [refused for _ in wanted]
+    names = [one.name for one in wanted]
+    lock_schedules(work.connection, names)
+    looked_at = (
+        schedules.c.name.in_(names) & schedules.c.enabled & ~schedules.c.paused & schedules.c.removed_at.is_(None)
+    )
+    work.connection.execute(update(schedules).where(looked_at).values(next_at=work.now))
+    return [None for _ in wanted]
 
 
 def _announce(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from gateway.store.accept import Acceptance, Accepted, accept
 from gateway.store.bulk import select_pairs, select_rows
 from gateway.store.continuous import without_run
 from gateway.store.control import Cancellation, cancel_runs
-from gateway.store.leadership import Leading, NotLeading, check_leading
+from gateway.store.leadership import Leading, NotLeading, refusal
 from gateway.store.schedules import StoredSchedule, lock_schedules
 from gateway.store.scheduling import NOT_PAUSED
 from gateway.store.schema import events, is_running, is_unfinished, keys, runs, schedules
@@ -59,11 +59,8 @@ class Ticked:
 
 def tick(work: Work, tickings: Sequence[Ticking]) -> list[Ticked | NotLeading | None]:
     """For each schedule what was made; `None` where it has been changed, or ticked, since it was looked at."""
-    try:
-        for leading in {ticking.leading for ticking in tickings}:
-            check_leading(work, leading)
-    except NotLeading as error:
-        return [error for _ in tickings]
+    if refused := refusal(work, (ticking.leading for ticking in tickings)):
+        return [refused for _ in tickings]
     known = lock_schedules(work.connection, [ticking.name for ticking in tickings])
     current = {one.name: one for one in tickings if _is_as_it_was(one.stored, known.get(one.name))}
     ticked = _make(work, current | _that_wait_for_a_run(work.connection, current))
@@ -182,30 +179,6 @@ _UPDATE = (
         **NOT_PAUSED,
     )
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookAgain:
-    """A schedule whose times have to be worked out anew: its zone has changed, or the clock."""
-
-    leading: Leading
-    name: str
-
-
-def look_again(work: Work, wanted: Sequence[LookAgain]) -> list[NotLeading | None]:
-    """Has them looked at now, unless they make no ticks."""
-    try:
-        for leading in {one.leading for one in wanted}:
-            check_leading(work, leading)
-    except NotLeading as error:
-        return [error for _ in wanted]
-    names = [one.name for one in wanted]
-    lock_schedules(work.connection, names)
-    looked_at = (
-        schedules.c.name.in_(names) & schedules.c.enabled & ~schedules.c.paused & schedules.c.removed_at.is_(None)
-    )
-    work.connection.execute(update(schedules).where(looked_at).values(next_at=work.now))
-    return [None for _ in wanted]
 
 
 def _write(

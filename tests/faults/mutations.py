@@ -103,8 +103,8 @@ MUTATIONS = {
     ),
     "ticks-without-epoch": Mutation(
         "gateway.store.tick",
-        "for leading in {ticking.leading for ticking in tickings}:\n            check_leading(work, leading)",
-        "pass",
+        "if refused := refusal(work, (ticking.leading for ticking in tickings)):",
+        "if refused := None:",
     ),
     "misfires-are-forgotten": Mutation(
         "gateway.core.misfire",

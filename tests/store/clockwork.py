@@ -22,9 +22,11 @@ from gateway.store.leadership import Candidacy, Leading, seek
 from gateway.store.schedules import StoredSchedule, due_schedules, file_schedules, find_schedule
 from gateway.store.scheduling import (
     FileChange,
+    LookAgain,
     SchedulePause,
     Writing,
     follow_file,
+    look_again,
     pause_schedules,
     remove_schedules,
     resume_schedules,
@@ -33,7 +35,7 @@ from gateway.store.scheduling import (
 from gateway.store.schema import events, runs, skips
 from gateway.store.settle import Ended
 from gateway.store.skips import list_skips
-from gateway.store.tick import LookAgain, Ticked, Ticking, look_again, tick
+from gateway.store.tick import Ticked, Ticking, tick
 from tests.store.scene import HOUR, TARGET, Scene
 
 NIGHTLY = "nightly"

@@ -14,9 +14,8 @@ from gateway.runtime import ticks as runtime_ticks
 from gateway.runtime.ticks import define
 from gateway.store.leadership import NotLeading
 from gateway.store.schedules import due_schedules
-from gateway.store.scheduling import Writing, write_schedules
+from gateway.store.scheduling import LookAgain, Writing, look_again, write_schedules
 from gateway.store.schema import runs, skips
-from gateway.store.tick import LookAgain, look_again
 from tests.faults.mutations import module_with
 from tests.store import clockwork as clockwork_module
 from tests.store.clockwork import NIGHTLY, Clockwork, configured, payload, schedule
