@@ -26,6 +26,7 @@ REJECTED = "gateway.rejected"
 MAX_HEADERS = 64 * 2**10  # bytes, as JSON
 REDELIVERED_WITHIN = timedelta(hours=1)
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
+_SCALARS = frozenset({bool, int, float, str})
 _KEPT = ("content_type", "correlation_id", "exchange", "routing_key", "reply_to", "app_id")
 _COUNTERS = ("x-delivery-count", "x-acquired-count")  # differ between two deliveries of one message
 
@@ -178,6 +179,8 @@ def _fingerprint(raw: bytes, headers: Mapping[str, Any], properties: Mapping[str
 
 def _storable(table: Mapping[str, Any], what: str) -> dict[str, Any]:
     """A table of AMQP as JSON. Raises `Unparseable` where it has no JSON that could be stored."""
+    if not table:
+        return {}
     converted: dict[str, Any] = _converted(table, what, strict_json.MAX_DEPTH)
     try:
         size = len(strict_json.dump_strict(converted))
@@ -191,19 +194,13 @@ def _storable(table: Mapping[str, Any], what: str) -> dict[str, Any]:
 def _converted(value: Any, what: str, levels: int) -> Any:
     if levels < 0:
         raise Unparseable(f"{what} nested deeper than {strict_json.MAX_DEPTH} levels")
+    if value is None or type(value) in _SCALARS:
+        return value
     match value:
         case Mapping():
             return {str(name): _converted(item, what, levels - 1) for name, item in value.items()}
         case list() | tuple():
             return [_converted(item, what, levels - 1) for item in value]
-        case _:
-            return _scalar(value)
-
-
-def _scalar(value: Any) -> Any:
-    match value:
-        case None | bool() | str() | int() | float():
-            return value
         case bytes() | bytearray():
             return value.decode("utf-8", "replace")
         case datetime():

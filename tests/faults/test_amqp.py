@@ -311,7 +311,7 @@ async def test_q12_stopped_and_started_under_load(
     async with running(node), GatewayClient(node.url) as client:
         await consumes(client)
         async with Publishing(rabbitmq.url, queue) as published:
-            for _ in range(3):
+            for _ in range(2):
                 await target.wait_for_calls(len(target.calls) + 20)
                 assert await node.terminate() == 0
                 await node.start()
@@ -345,7 +345,7 @@ async def test_killed_under_load_while_several_nodes_consume(
     tmp_path: Path, target: TargetServer, rabbitmq: RabbitMQ, queue: str, postgres_url: str
 ) -> None:
     nodes = nodes_of(consuming(target, postgres_url, rabbitmq.url, queue), tmp_path, 2)
-    kills = 4
+    kills = 2
     async with running(*nodes), GatewayClient(nodes[0].url) as client:
         await consumes(client)
         async with Publishing(rabbitmq.url, queue) as published:
