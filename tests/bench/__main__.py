@@ -11,17 +11,18 @@ import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import accepted, backlog, delivered, footprint, schedules
+from tests.bench import accepted, backlog, consumed, delivered, footprint, schedules
 from tests.bench.table import Figure, print_figures
 
 MEASURES = {
     "accepted": accepted.measure,
     "delivered": delivered.measure,
+    "consumed": consumed.measure,
     "backlog": backlog.measure,
     "footprint": footprint.measure,
     "schedules": schedules.measure,
 }
-PROFILED = ("accepted", "delivered")
+PROFILED = ("accepted", "consumed", "delivered")
 PROFILE_LINES = 40
 
 

@@ -12,7 +12,7 @@ SECRET = "s3cr3t"
 
 def requests(count: int, port: int) -> list[bytes]:
     """Whole HTTP requests, no two of which are about the same device."""
-    return [_request(_body(), port) for _ in range(count)]
+    return [_request(body(), port) for _ in range(count)]
 
 
 def configuration(database: str, target: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _request(body: bytes, port: int) -> bytes:
     return head.encode() + body
 
 
-def _body() -> bytes:
+def body() -> bytes:
     name = f"device-{secrets.token_hex(6)}"
     device = {"name": name, "status": "planned", "site": 12, "serial": "", "comments": "", "tags": []}
     moved = {**device, "status": "active"}
