@@ -7,16 +7,17 @@ import click
 
 from gateway.cli import options
 from gateway.cli.client import Client
+from gateway.cli.decisions import COLUMNS as DECISION_COLUMNS
+from gateway.cli.decisions import print_decisions
 from gateway.cli.display import print_fields, print_json, print_page, print_rows
 from gateway.core.request import Verb
 
 _COLUMNS = ("id", "source", "type", "subject", "received_at", "deliveries", "decisions")
-_DECISION_COLUMNS = ("trigger", "decision", "run_id", "reason")
 
 
 @click.group()
 def command() -> None:
-    """List and look at events."""
+    """List, look at and replay events."""
 
 
 @command.command("list")
@@ -49,7 +50,19 @@ def show_event(event_id: str, as_json: bool) -> None:
     print_fields(event)
     if decisions:
         click.echo()
-        print_rows(_DECISION_COLUMNS, decisions)
+        print_rows(DECISION_COLUMNS, decisions)
+
+
+@command.command("replay")
+@click.argument("event_id")
+@options.as_json
+def replay_event(event_id: str, as_json: bool) -> None:
+    """Send a stored event through the triggers of today, as a new event that names the old one."""
+    accepted = Client.from_environment().post("events", event_id, "replay", body={})
+    if as_json:
+        print_json(accepted)
+    else:
+        print_decisions(accepted)
 
 
 def _decision(made: Mapping[str, Any], source: str) -> str:

@@ -9,11 +9,10 @@ import click
 from gateway.cli import options
 from gateway.cli.client import Answer, accepted, exchange
 from gateway.cli.configuration import load
-from gateway.cli.display import print_json, print_rows
+from gateway.cli.decisions import print_decisions
+from gateway.cli.display import print_json
 from gateway.cli.posting import prepare
 from gateway.core.printable import one_line
-
-_COLUMNS = ("trigger", "decision", "run_id", "reason")
 
 
 def _read_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
@@ -78,22 +77,7 @@ def _print_answer(document: Mapping[str, Any]) -> None:
         click.echo(one_line(f"Accepted: {document['status']} {document['body']}".rstrip()))
         return
     for item in document.get("items", [document]):
-        _print_decisions(item)
-
-
-def _print_decisions(item: Mapping[str, Any]) -> None:
-    event_id = one_line(str(item.get("event_id")))
-    if not item.get("event_id"):
-        click.echo("Ignored: the source is told not to store such events.")
-    elif item.get("duplicate"):
-        click.echo(f"A duplicate of event {event_id}: nothing new to decide.")
-    elif "decisions" not in item:  # the source is told to be brief
-        click.echo(f"Accepted as event {event_id}.")
-    elif not item["decisions"]:
-        click.echo(f"Accepted as event {event_id}; no trigger listens to it.")
-    else:
-        click.echo(f"Accepted as event {event_id}.")
-        print_rows(_COLUMNS, item["decisions"])
+        print_decisions(item)
 
 
 def _fits_header(text: str) -> bool:

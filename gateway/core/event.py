@@ -38,6 +38,7 @@ class Event:
     `body` is the JSON text that `data` was parsed from; it is what is stored and shown again, byte for byte.
     `changed` names the changed fields, `object` is the thing it is about: both as far as the source knows.
     `rejection` says why nothing comes of it: it is kept for people, and no trigger looks at it.
+    `replay_of` is the id of the event that this one repeats.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Event:
     delivery: Delivery | None = None
     cause: Cause | None = None
     rejection: str | None = None
+    replay_of: str | None = None
 
     def context(self) -> dict[str, Any]:
         """What templates see as `event`."""

@@ -1,6 +1,7 @@
 """Intake: the only door in. What it returns is committed; what it raises was not."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,12 @@ class Intake:
         accepted = await self._database.commit(accept, acceptances)
         if targets := {request.target for acceptance in acceptances for request in acceptance.plan.requests}:
             self._wake(targets)
+        return accepted
+
+    async def replay(self, event: Event) -> Accepted:
+        """Sends a stored event through the triggers of today, as a new one that no delivery is compared with."""
+        again = replace(event, id=new_id(), received_at=self._database.now(), delivery=None, replay_of=event.id)
+        [accepted] = await self.accept([again])
         return accepted
 
     async def run(self, target: str, *, payload: Any, key: str | None, due_at: datetime | None, by: str) -> Decision:

@@ -148,6 +148,8 @@ def _details(event: Event) -> bytes:
             **stored_object(event),
             "changed": event.changed,
             "headers": dict(event.headers),
+            "rejection": event.rejection,
+            "replay_of": event.replay_of,
             "cause": cause
             and {
                 "run_id": cause.run_id,

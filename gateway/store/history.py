@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, Table, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.core.event import Cause, Event
 from gateway.core.run import CLAIMABLE, State
 from gateway.store.claim import HOLDS_LEASE
 from gateway.store.database import Database
@@ -109,6 +110,13 @@ async def find_event(database: Database, event_id: str) -> dict[str, Any] | None
         return None if row is None else _event(row)
 
 
+async def stored_event(database: Database, event_id: str) -> Event | None:
+    """The event again as triggers saw it; its delivery key is left out."""
+    async with database.read() as connection:
+        row = (await connection.execute(select(events).where(events.c.id == event_id))).one_or_none()
+        return None if row is None else _restored(row)
+
+
 async def events_of(database: Database, run_id: str, *, latest_only: bool) -> list[dict[str, Any]]:
     """What templates see of a run's events, oldest first; parsed."""
     async with database.read() as connection:
@@ -116,7 +124,7 @@ async def events_of(database: Database, run_id: str, *, latest_only: bool) -> li
             select(events).where(events.c.id.in_(_event_ids(run_id).scalar_subquery())).order_by(events.c.id.desc())
         )
         rows = (await connection.execute(wanted.limit(1) if latest_only else wanted)).all()
-    return [_context(row) for row in reversed(rows)]
+    return [_restored(row).context() for row in reversed(rows)]
 
 
 async def list_targets(
@@ -194,22 +202,25 @@ def _event(row: Any) -> dict[str, Any]:
         "data": Fragment(row.body),
         "object": object_of(details, orjson.loads(row.body)),
         **{name: details[name] for name in ("changed", "headers")},
+        "replay_of": details.get("replay_of"),
         "decisions": decisions,
         "run_ids": list(dict.fromkeys(decision["run_id"] for decision in decisions if decision["run_id"])),
     }
 
 
-def _context(row: Any) -> dict[str, Any]:
+def _restored(row: Any) -> Event:
     details, data = orjson.loads(row.details), orjson.loads(row.body)
-    names = ("id", "sender_id", "source", "type", "subject", "time", "received_at")
-    cause = details["cause"]
-    return {
+    names = ("id", "sender_id", "source", "type", "subject", "time", "received_at", "body")
+    return Event(
         **{name: getattr(row, name) for name in names},
-        "data": data,
-        "object": object_of(details, data),
-        **{name: details[name] for name in ("changed", "headers")},
-        "origin": cause["origin_event_id"] if cause else row.id,
-    }
+        data=data,
+        object=object_of(details, data),
+        changed=tuple(details["changed"]),
+        headers=details["headers"],
+        cause=details["cause"] and Cause(**details["cause"]),
+        rejection=details.get("rejection"),
+        replay_of=details.get("replay_of"),
+    )
 
 
 def _target(row: Any, now: datetime, *, is_held: bool) -> dict[str, Any]:

@@ -61,6 +61,23 @@ def test_events_are_shown_with_their_decisions(gateway: Run, stub: Stub) -> None
     assert "t\tmerged" in gateway("events", "show", "0199-e").stdout
 
 
+def test_an_event_that_repeats_another_says_so(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(200, {"id": "0199-f", "replay_of": "0199-e", "decisions": []})]
+
+    assert "replay_of  0199-e\n" in gateway("events", "show", "0199-f").stdout
+
+
+def test_events_are_replayed(gateway: Run, stub: Stub) -> None:
+    decided = [{"trigger": "t", "decision": "enqueued", "run_id": "0199-r", "reason": None}]
+    stub.answers = [(202, {"event_id": "0199-f", "duplicate": False, "decisions": decided})]
+    told, as_json = gateway("events", "replay", "0199-e").stdout, gateway("events", "replay", "0199-e", "--json").stdout
+
+    assert told.startswith("Accepted as event 0199-f.\n")
+    assert "t\tenqueued\t0199-r" in told
+    assert orjson.loads(as_json)["event_id"] == "0199-f"
+    assert [(asked.method, asked.path) for asked in stub.asked] == [("POST", "/api/v1/events/0199-e/replay")] * 2
+
+
 def test_status(gateway: Run, stub: Stub) -> None:
     node = {"name": "a:1", "version": "1", "config_hash": "0123456789abcdef", "labels": ["x", "y"], "started_at": "now"}
     target = {"name": "sync", "state": "ready", "running": 1, "waiting": 2}

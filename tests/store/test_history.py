@@ -5,8 +5,12 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from gateway.core import strict_json
+from gateway.core.event import Cause
 from gateway.core.ids import new_id
+from gateway.core.plan import Plan
 from gateway.core.request import Decision, Verb
+from gateway.store.accept import Acceptance
 from gateway.store.control import Pause, pause_targets
 from gateway.store.history import (
     EventFilter,
@@ -17,10 +21,11 @@ from gateway.store.history import (
     list_events,
     list_runs,
     list_targets,
+    stored_event,
 )
 from gateway.store.lanes import LaneLimit
 from gateway.store.leases import register, retire
-from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, request
+from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, delivery, event, request
 
 
 async def test_runs_come_newest_first_and_page_by_page(scene: Scene) -> None:
@@ -96,6 +101,7 @@ async def test_filters_of_events(scene: Scene, wanted: EventFilter, found: int) 
 async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
     assert await find_run(scene.database, new_id()) is None
     assert await find_event(scene.database, new_id()) is None
+    assert await stored_event(scene.database, new_id()) is None
 
 
 async def test_a_run_as_people_see_it(scene: Scene) -> None:
@@ -120,6 +126,26 @@ async def test_the_events_of_a_run_come_oldest_first(scene: Scene) -> None:
 
     assert [one["id"] for one in everything] == [one.event_id for one in accepted]
     assert [one["data"] for one in latest] == [2]
+
+
+async def test_a_stored_event_is_the_one_that_triggers_saw_without_its_delivery_key(scene: Scene) -> None:
+    data = {"device": {"id": 7}, "é": [1.5, None]}
+    sent = event(
+        body=strict_json.dump(data),
+        data=data,
+        object=data["device"],
+        subject="sw-1",
+        sender_id="s",
+        changed=("status",),
+        headers={"x-a": "1"},
+        delivery=delivery("s"),
+        cause=Cause(run_id=new_id(), trigger="t", origin_event_id=new_id(), depth=3),
+        rejection="not JSON",
+        replay_of=new_id(),
+    )
+    await scene.accept_all(Acceptance(sent, Plan(())))
+
+    assert await stored_event(scene.database, sent.id) == replace(sent, delivery=None)
 
 
 async def waiting_for(scene: Scene, run_id: str | None) -> str | None:

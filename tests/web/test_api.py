@@ -22,7 +22,7 @@ RUN = {
 }
 EVENT = {
     *("id", "sender_id", "source", "type", "subject", "time", "data", "object", "changed", "headers"),
-    *("received_at", "deliveries", "decisions", "run_ids"),
+    *("received_at", "deliveries", "decisions", "run_ids", "replay_of"),
 }
 ATTEMPT = {"number", "node", "started_at", "finished_at", "outcome", "status", "reason", "log"}
 

@@ -64,7 +64,9 @@ async def test_s14_what_is_no_id_is_not_found(gateway: Gateway, path: str) -> No
 
 
 async def test_what_does_not_exist_is_not_found_before_the_body_is_looked_at(gateway: Gateway) -> None:
-    for path in (f"runs/{new_id()}/cancel", f"runs/{new_id()}/retry", "targets/nothing/run", "targets/nothing/pause"):
+    runs, events = f"runs/{new_id()}", f"events/{new_id()}"
+    targets = "targets/nothing"
+    for path in (f"{runs}/cancel", f"{runs}/retry", f"{events}/replay", f"{targets}/run", f"{targets}/pause"):
         answer = await gateway.post(f"/api/v1/{path}?nonsense=1", data=b"{", headers={"Content-Type": "x/y"})
         assert answer.status == 404
 

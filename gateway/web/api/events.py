@@ -1,4 +1,7 @@
-"""Events: what happened, and what was decided about it."""
+"""Events: what happened, and what was decided about it; replaying them."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -6,17 +9,24 @@ from gateway.core.access import Role
 from gateway.core.errors import NotFound
 from gateway.core.ids import is_id
 from gateway.core.request import Verb
-from gateway.store.history import EventFilter, find_event, list_events
+from gateway.store.database import Database
+from gateway.store.history import EventFilter, find_event, list_events, stored_event
 from gateway.web.edge import EDGE
-from gateway.web.parameters import History, Name, parse_query
+from gateway.web.parameters import History, Model, Name, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
+
+E = TypeVar("E")
 
 
 class EventsQuery(History):
     source: Name | None = None
     type: Name | None = None
     decision: Verb | None = None
+
+
+class Replaying(Model):
+    pass
 
 
 async def show_events(request: web.Request) -> web.Response:
@@ -27,14 +37,26 @@ async def show_events(request: web.Request) -> web.Response:
 
 
 async def show_event(request: web.Request) -> web.Response:
+    return reply(await _asked_for(request, find_event))
+
+
+async def replay_event(request: web.Request) -> web.Response:
+    """As the answer to a hook."""
+    event = await _asked_for(request, stored_event)
+    await parse_body(request, Replaying)
+    return reply(await request.app[EDGE].intake.replay(event), status=202)
+
+
+async def _asked_for(request: web.Request, find: Callable[[Database, str], Awaitable[E | None]]) -> E:
     event_id = request.match_info["id"].lower()
-    event = await find_event(request.app[EDGE].database, event_id) if is_id(event_id) else None
+    event = await find(request.app[EDGE].database, event_id) if is_id(event_id) else None
     if event is None:
         raise NotFound("there is no such event")
-    return reply(event)
+    return event
 
 
 ROUTES = (
     Route("GET", "/api/v1/events", Role.VIEWER, show_events, query=EventsQuery),
     Route("GET", "/api/v1/events/{id}", Role.VIEWER, show_event),
+    Route("POST", "/api/v1/events/{id}/replay", Role.OPERATOR, replay_event, body=Replaying),
 )
