@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from typing import Any
 
 import structlog
-from aio_pika import connect
+from aio_pika import Connection
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from aiormq.abc import AbstractChannel as Underlay
@@ -76,15 +76,21 @@ class Broker:
                 await _closed(channel)
         finally:
             self._users -= 1
-            if not self._users and self._connection:
-                closing, self._connection = self._connection, None
-                await _closed(closing)
+            if not self._users:
+                await self._disconnect()
 
     async def _connected(self) -> AbstractConnection:
         async with self._connecting:
-            if self._connection is None or not self._connection.connected.is_set():
-                self._connection = await connect(self._url, timeout=ANSWER_TIMEOUT, client_properties=dict(_NAME))
+            if self._connection and not self._connection.connected.is_set():
+                await self._disconnect()
+            if self._connection is None:
+                self._connection = await _connection_to(self._url)
             return self._connection
+
+    async def _disconnect(self) -> None:
+        closing, self._connection = self._connection, None
+        if closing:
+            await _closed(closing)
 
 
 class Consumer:
@@ -230,6 +236,16 @@ async def _first_of(over: "asyncio.Future[Exception]", *tasks: "asyncio.Task[Any
     for task in tasks:
         if task.done():
             task.result()
+
+
+async def _connection_to(url: URL) -> AbstractConnection:
+    connection = Connection(url, client_properties=dict(_NAME))
+    try:
+        await connection.connect(timeout=ANSWER_TIMEOUT)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 async def _declare(channel: AbstractChannel, settings: Settings) -> None:

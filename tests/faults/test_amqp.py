@@ -333,8 +333,8 @@ async def test_d03_nothing_is_acknowledged_while_the_disk_is_full(
             async with Publishing(rabbitmq.url, queue) as published:
                 await target.wait_for_calls(20)
                 small.fill()
-                await asyncio.sleep(2.5)
-                assert 1 <= logged(node, "source.waits") <= 4
+                await asyncio.sleep(1.5)
+                assert 1 <= logged(node, "source.waits") <= 3
                 small.clear()
                 await target.wait_for_calls(len(target.calls) + 20)
             await until(partial(waiting_in, rabbitmq.url, queue), 0, "messages in the queue")
