@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.core import strict_json
 from gateway.core.errors import NotFound, TemplateError, Unmappable
-from gateway.core.event import Event
+from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.once import Until
 from gateway.core.plan import Plan, plan, render_lane
@@ -26,6 +26,7 @@ from gateway.store.control import (
     resume_targets,
 )
 from gateway.store.database import Database
+from gateway.store.history import decisions_on
 
 Wake = Callable[[Iterable[str]], None]
 """Tells the dispatcher which targets may have something to do."""
@@ -63,13 +64,22 @@ class Intake:
         [accepted] = await self.accept([again])
         return accepted
 
-    async def run(self, target: str, *, payload: Any, key: str | None, due_at: datetime | None, by: str) -> Decision:
+    async def run(
+        self,
+        target: str,
+        *,
+        payload: Any,
+        key: str | None,
+        due_at: datetime | None,
+        by: str,
+        delivery: Delivery | None = None,
+    ) -> Decision:
         """Requests a target by hand. Raises `NotFound` for a target that this configuration does not know."""
         snapshot = self._current.snapshot
         if target not in snapshot.targets:
             raise NotFound(f"there is no target {target!r}")
         data = {"target": target, "payload": payload, "requested_by": by}
-        event = manual_event(target, data, self._database.now())
+        event = manual_event(target, data, self._database.now(), delivery)
         request = Request(
             target=target,
             payload=strict_json.dump(payload),
@@ -83,13 +93,18 @@ class Intake:
         return await self.request(event, request)
 
     async def request(self, event: Event, request: Request) -> Decision:
-        """Commits a request by hand, with what the triggers make of its event; returns what became of the request."""
+        """Commits a request by hand, with what the triggers make of its event; returns what became of the request.
+
+        Where its delivery was accepted before, that is what became of it then.
+        """
         snapshot = self._current.snapshot
         listening = plan(event, snapshot.listeners(event.source), snapshot.lanes, event.received_at)
         acceptance = Acceptance(event, Plan((request, *listening.steps)), snapshot.limits)
-        accepted = await self._database.commit(accept, (acceptance,))
+        [accepted] = await self._database.commit(accept, (acceptance,))
+        if accepted.duplicate:
+            return (await decisions_on(self._database, accepted.event_id))[0]
         self._wake({request.target for request in acceptance.plan.requests})
-        return accepted[0].decisions[0]
+        return accepted.decisions[0]
 
     def _lane(self, target: str, event: Event, payload: Any) -> str | None:
         context = {"event": event.context(), "now": clock(event.received_at)}
@@ -123,7 +138,7 @@ class Intake:
         self._wake([target])
 
 
-def manual_event(subject: str, data: dict[str, Any], now: datetime) -> Event:
+def manual_event(subject: str, data: dict[str, Any], now: datetime, delivery: Delivery | None) -> Event:
     """What happens when somebody asks for something by hand."""
     return Event(
         id=new_id(),
@@ -134,4 +149,5 @@ def manual_event(subject: str, data: dict[str, Any], now: datetime) -> Event:
         received_at=now,
         data=data,
         body=strict_json.dump(data),
+        delivery=delivery,
     )

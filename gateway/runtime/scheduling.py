@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.core.errors import Conflict, Invalid, TemplateError, Unmappable
-from gateway.core.event import Event
+from gateway.core.event import Delivery, Event
 from gateway.core.misfire import Tick
 from gateway.core.name import RESERVED, Name
 from gateway.core.plan import Lanes, render
@@ -80,7 +80,7 @@ class Scheduling:
         await self._database.commit(resume_schedules, name)
         self._wake()
 
-    async def run(self, stored: StoredSchedule, *, by: str) -> Decision:
+    async def run(self, stored: StoredSchedule, *, by: str, delivery: Delivery | None = None) -> Decision:
         """Requests the target of a schedule now; its ticks come as before. Raises `Unmappable` where it has none."""
         snapshot = self._current.snapshot
         schedule = _readable(stored, snapshot)
@@ -88,7 +88,7 @@ class Scheduling:
             raise Unmappable("this schedule has no target: triggers listen to its ticks")
         if schedule.target not in snapshot.targets:
             raise Unmappable(f"there is no target {schedule.target!r}")
-        event = _forced_event(stored.name, self._database.now(), by)
+        event = _forced_event(stored.name, self._database.now(), by, delivery)
         return await self._intake.request(event, _forced(schedule, schedule.target, event, snapshot.lanes, by))
 
     async def _define(self, model: type[Schedule], name: str | None, fields: Fields) -> Definition:
@@ -165,10 +165,10 @@ def _readable(stored: StoredSchedule, snapshot: Snapshot) -> Schedule:
     return schedule
 
 
-def _forced_event(name: str, now: datetime, by: str) -> Event:
+def _forced_event(name: str, now: datetime, by: str, delivery: Delivery | None) -> Event:
     """With the data of a tick, since that is what the payload is made from."""
     data: dict[str, Any] = tick_event(name, Tick(instant=now), now).data
-    return manual_event(name, {**data, "requested_by": by}, now)
+    return manual_event(name, {**data, "requested_by": by}, now, delivery)
 
 
 def _forced(schedule: Schedule, target: str, event: Event, lanes: Lanes, by: str) -> Request:

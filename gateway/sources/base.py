@@ -5,6 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.core.duration import Duration
+from gateway.core.event import Delivery
 
 
 class Dedup(BaseModel):
@@ -16,6 +17,10 @@ class Dedup(BaseModel):
     scope: str | None = Field(
         None, max_length=100, description="Where two sources shall share one; default: the source's name."
     )
+
+    def delivery(self, source: str, sender_id: str) -> Delivery:
+        """The delivery key of what a sender sent to this source under that id."""
+        return Delivery(scope=self.scope or source, id=sender_id, window=self.window)
 
 
 class Settings(BaseModel):

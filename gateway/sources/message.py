@@ -7,7 +7,7 @@ what the `event:` section leaves open is taken from there.
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -145,11 +145,10 @@ class Reader:
     def _delivery(
         self, sender_id: str | None, message: Message, headers: Mapping[str, Any], properties: Mapping[str, Any]
     ) -> Delivery:
-        scope = self._dedup.scope or self._source
         if sender_id:
-            return Delivery(scope=scope, id=sender_id, window=self._dedup.window)
-        fingerprint = _fingerprint(message.body, headers, properties)
-        return Delivery(scope=scope, id=fingerprint, window=REDELIVERED_WITHIN, compared=message.redelivered)
+            return self._dedup.delivery(self._source, sender_id)
+        by_content = self._dedup.delivery(self._source, _fingerprint(message.body, headers, properties))
+        return replace(by_content, window=REDELIVERED_WITHIN, compared=message.redelivered)
 
 
 def _decoded(message: Message, max_body: int) -> bytes:

@@ -111,7 +111,6 @@ class WebhookSource:
         self.name = name
         self.settings = settings
         self.path = settings.path or f"/hooks/{name}"
-        self._scope = settings.dedup.scope or name
         self._kept = [header.lower() for header in settings.headers]
         self._read = settings.event.compiled()
         self._bucket = Bucket(settings.rate) if settings.rate else None
@@ -236,9 +235,7 @@ class WebhookSource:
         return message if message is None or number is None else f"{message}/{number}"
 
     def _delivery(self, delivery_id: str | None) -> Delivery | None:
-        if delivery_id is None:
-            return None
-        return Delivery(scope=self._scope, id=delivery_id, window=self.settings.dedup.window)
+        return None if delivery_id is None else self.settings.dedup.delivery(self.name, delivery_id)
 
 
 def _context(received: Received, body: Any) -> dict[str, Any]:

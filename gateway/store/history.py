@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, Select, Table, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.event import Cause, Event
+from gateway.core.request import Decision
 from gateway.core.run import CLAIMABLE, State
 from gateway.store.claim import HOLDS_LEASE
 from gateway.store.database import Database
+from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
 from gateway.store.schema import attempts, events, is_running, nodes, run_events, runs, targets
 
@@ -115,6 +117,13 @@ async def stored_event(database: Database, event_id: str) -> Event | None:
     async with database.read() as connection:
         row = (await connection.execute(select(events).where(events.c.id == event_id))).one_or_none()
         return None if row is None else _restored(row)
+
+
+async def decisions_on(database: Database, event_id: str) -> tuple[Decision, ...]:
+    """What was decided about an event that is there."""
+    async with database.read() as connection:
+        stored = await connection.execute(select(events.c.decisions).where(events.c.id == event_id))
+        return stored_decisions(stored.scalar_one())
 
 
 async def events_of(database: Database, run_id: str, *, latest_only: bool) -> list[dict[str, Any]]:

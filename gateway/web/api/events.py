@@ -1,17 +1,20 @@
-"""Events: what happened, and what was decided about it; replaying them."""
+"""Events: what happened, and what was decided about it; making them by hand, and replaying them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from aiohttp import web
 
 from gateway.core.access import Role
-from gateway.core.errors import NotFound
+from gateway.core.errors import Invalid, NotFound
 from gateway.core.ids import is_id
 from gateway.core.request import Verb
 from gateway.store.database import Database
 from gateway.store.history import EventFilter, find_event, list_events, stored_event
+from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE
+from gateway.web.idempotency import HEADER, delivery_of
 from gateway.web.parameters import History, Model, Name, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -40,6 +43,17 @@ async def show_event(request: web.Request) -> web.Response:
     return reply(await _asked_for(request, find_event))
 
 
+async def create_event(request: web.Request) -> web.Response:
+    """As the answer to a hook."""
+    edge = request.app[EDGE]
+    given = await parse_body(request, GivenEvent)
+    event, delivery = given.happened(edge.current.snapshot.sources, edge.database.now()), delivery_of(request)
+    if event.delivery and delivery:
+        raise Invalid("an event is known by one key alone", errors={"id": f"goes without {HEADER}"})
+    [accepted] = await edge.intake.accept([replace(event, delivery=event.delivery or delivery)])
+    return reply(accepted, status=202)
+
+
 async def replay_event(request: web.Request) -> web.Response:
     """As the answer to a hook."""
     event = await _asked_for(request, stored_event)
@@ -57,6 +71,7 @@ async def _asked_for(request: web.Request, find: Callable[[Database, str], Await
 
 ROUTES = (
     Route("GET", "/api/v1/events", Role.VIEWER, show_events, query=EventsQuery),
+    Route("POST", "/api/v1/events", Role.OPERATOR, create_event, body=GivenEvent),
     Route("GET", "/api/v1/events/{id}", Role.VIEWER, show_event),
     Route("POST", "/api/v1/events/{id}/replay", Role.OPERATOR, replay_event, body=Replaying),
 )

@@ -24,6 +24,7 @@ from gateway.web.access import CALLER
 from gateway.web.api.pausing import Pausing, Resuming
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
+from gateway.web.idempotency import delivery_of
 from gateway.web.parameters import Model, Name, Page, parse_body, parse_object, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -83,7 +84,8 @@ async def run_schedule(request: web.Request) -> web.Response:
     stored = await _asked_for(request)
     query = parse_query(request, RunQuery)
     await parse_body(request, Forcing)
-    decision = await request.app[EDGE].scheduling.run(stored, by=request[CALLER].name)
+    scheduling, delivery = request.app[EDGE].scheduling, delivery_of(request)
+    decision = await scheduling.run(stored, by=request[CALLER].name, delivery=delivery)
     return await reply_with_run(request, decision, query.wait)
 
 

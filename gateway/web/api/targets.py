@@ -13,6 +13,7 @@ from gateway.web.access import CALLER
 from gateway.web.api.pausing import Pausing, Resuming
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
+from gateway.web.idempotency import delivery_of
 from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -50,7 +51,12 @@ async def run_target(request: web.Request) -> web.Response:
     query = parse_query(request, RunQuery)
     body = await parse_body(request, Running)
     decision = await edge.intake.run(
-        name, payload=body.payload, key=body.key, due_at=body.due_at, by=request[CALLER].name
+        name,
+        payload=body.payload,
+        key=body.key,
+        due_at=body.due_at,
+        by=request[CALLER].name,
+        delivery=delivery_of(request),
     )
     return await reply_with_run(request, decision, query.wait)
 
