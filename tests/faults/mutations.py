@@ -67,7 +67,7 @@ MUTATIONS = {
     ),
     "holds-no-delivery": Mutation(
         "gateway.sources.webhook",
-        "delivery=self._delivery(sender_id) if sender_id else None",
+        "delivery=self._delivery(sender_id or self._replay_of(received, number))",
         "delivery=None",
     ),
     "drops-what-comes-during-a-run": Mutation(
