@@ -165,7 +165,7 @@ class Consumer:
         finally:
             leaving.cancel()
             taking.cancel()
-            await asyncio.wait({taking})
+            await asyncio.gather(taking, return_exceptions=True)
 
     async def _take_all(self, inbox: "_Inbox") -> None:
         while arrived := await inbox.next():
