@@ -42,6 +42,15 @@ def parse(source: str) -> nodes.Template:
     return tree
 
 
+def parse_expression(source: str) -> nodes.Template:
+    """The tree of a template that is one expression, which `source` has without braces. Raises `ValueError`."""
+    tree = parse("{{ (" + source + "\n) }}")
+    found = parts(tree)
+    if not is_expression(tree) or len(found) != 1 or isinstance(found[0], nodes.Tuple):
+        raise ValueError(f"expected one expression without braces, got {source!r:.60}")
+    return tree
+
+
 def undeclared(tree: nodes.Template) -> frozenset[str]:
     """The names a template expects to be given. Raises `ValueError` for what shows only when code is made.
 
@@ -179,19 +188,19 @@ def _labels(trees: Iterable[nodes.Node]) -> dict[Any, str]:
     """For the last name of each path in a template, such as `slug`, the path, where there is but one."""
     found: dict[Any, set[str]] = {}
     for node in (node for tree in trees for node in [tree, *tree.find_all(_LOOKUPS)]):
-        if path := _path(node):
+        if path := path_of(node):
             found.setdefault(path[-1], set()).add(".".join(map(str, path)))
     return {name: paths.pop() for name, paths in found.items() if len(paths) == 1}
 
 
-def _path(node: nodes.Node) -> list[Any]:
+def path_of(node: nodes.Node) -> list[Any]:
     """The names of `event.object["site"]`, or nothing for what is no such path."""
     match node:
         case nodes.Name():
             return [node.name]
-        case nodes.Getattr() if path := _path(node.node):
+        case nodes.Getattr() if path := path_of(node.node):
             return [*path, node.attr]
-        case nodes.Getitem(arg=nodes.Const() as name) if path := _path(node.node):
+        case nodes.Getitem(arg=nodes.Const() as name) if path := path_of(node.node):
             return [*path, name.value]
         case _:
             return []

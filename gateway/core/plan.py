@@ -37,27 +37,29 @@ class Plan:
 def plan(event: Event, triggers: Iterable[tuple[str, Trigger]], lanes: Lanes, now: datetime) -> Plan:
     """What an event means to the triggers that listen to its source; one that fails does not disturb the others."""
     if event.rejection is not None:
-        return Plan((Decision(trigger=None, decision=Verb.ERROR, reason=event.rejection),))
+        return Plan((refused(event.rejection),))
     context = {"event": event.context(), "now": clock(now)}
-    return Plan(tuple(step for name, trigger in triggers for step in _steps(name, trigger, event, context, lanes)))
+    return Plan(tuple(step for name, trigger in triggers for step, _ in steps(name, trigger, event, context, lanes)))
 
 
-def _steps(
+def steps(
     name: str, trigger: Trigger, event: Event, context: dict[str, Any], lanes: Lanes
-) -> Iterator[Decision | Request]:
+) -> Iterator[tuple[Decision | Request, dict[str, Any] | None]]:
+    """The steps of one trigger, each with what its templates saw; `None` where none was looked at."""
     refusal = _refusal(name, trigger, event)
     if refusal:
-        yield refusal
+        yield refusal, None
         return
     try:
         items = _items(trigger, context)
     except TemplateError as error:
-        yield Decision(trigger=name, decision=Verb.ERROR, reason=f"for_each: {error}")
+        yield Decision(trigger=name, decision=Verb.ERROR, reason=f"for_each: {error}"), None
         return
     if not items:
-        yield Decision(trigger=name, decision=Verb.FILTERED, reason="for_each: there are no items")
+        yield Decision(trigger=name, decision=Verb.FILTERED, reason="for_each: there are no items"), None
     for item in items:
-        yield _step(name, trigger, context | item, lanes)
+        seen = context | item
+        yield _step(name, trigger, seen, lanes), seen
 
 
 def _refusal(name: str, trigger: Trigger, event: Event) -> Decision | None:
@@ -91,9 +93,7 @@ def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) ->
         rendered = render(trigger, None if trigger.once is None else name, context, lanes)
     except TemplateError as error:
         return Decision(trigger=name, decision=Verb.ERROR, reason=str(error))
-    if trigger.mode == "shadow":
-        return Decision(trigger=name, decision=Verb.SHADOW, reason=_would(trigger, rendered.key))
-    return Request(
+    request = Request(
         target=trigger.target,
         payload=rendered.payload,
         trigger=name,
@@ -103,6 +103,18 @@ def _step(name: str, trigger: Trigger, context: dict[str, Any], lanes: Lanes) ->
         max_wait=trigger.max_wait,
         lane=rendered.lane,
     )
+    return shadow(request) if trigger.mode == "shadow" else request
+
+
+def refused(rejection: str) -> Decision:
+    """What is recorded of an event that no trigger looks at."""
+    return Decision(trigger=None, decision=Verb.ERROR, reason=rejection)
+
+
+def shadow(request: Request) -> Decision:
+    """What is recorded in place of a request that is not to be made."""
+    key = "" if request.key is None else f" with key {request.key!r}"
+    return Decision(trigger=request.trigger, decision=Verb.SHADOW, reason=f"would request {request.target}{key}")
 
 
 class Requesting(Protocol):
@@ -153,7 +165,3 @@ def _name(template: Template, context: dict[str, Any]) -> str:
     if _UNSTORABLE.search(text):
         raise TemplateError("has a NUL or half a surrogate pair in it")
     return text
-
-
-def _would(trigger: Trigger, key: str | None) -> str:
-    return f"would request {trigger.target}" + (f" with key {key!r}" if key is not None else "")

@@ -68,12 +68,9 @@ class Expression(_Source):
         if not isinstance(source, str):
             raise ValueError(f"expected an expression, got {source!r:.60}")  # noqa: TRY004 - pydantic reports ValueError
         self.source = source
-        tree = compiling.parse("{{ (" + source + "\n) }}")
-        parts = compiling.parts(tree)
-        if not compiling.is_expression(tree) or len(parts) != 1 or isinstance(parts[0], nodes.Tuple):
-            raise ValueError(f"expected one expression without braces, got {source!r:.60}")
+        tree = compiling.parse_expression(source)
         self.names = compiling.undeclared(tree)
-        self._evaluate = compiling.compile_value(parts[0])
+        self._evaluate = compiling.compile_value(compiling.expression(tree))
 
     def evaluate(self, context: Context) -> Any:
         """Its value. Raises `TemplateError`."""
