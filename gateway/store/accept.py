@@ -121,7 +121,7 @@ class _Accepting:
         if isinstance(step, Decision):
             return step
         self.targets.add(step.target)
-        return self.enqueuing.enqueue(step, _cargo(event))
+        return self.enqueuing.enqueue(step, cargo_of(event))
 
     def write(self) -> None:
         insert_rows(self.work.connection, events, self.rows)
@@ -131,7 +131,7 @@ class _Accepting:
             notify(self.work.connection, orjson.dumps(sorted(self.targets)).decode())
 
 
-def _cargo(event: Event) -> Cargo:
+def cargo_of(event: Event) -> Cargo:
     return Cargo(
         event_ids=(event.id,),
         size=len(event.body),

@@ -4,17 +4,18 @@
 in memory, and then writes what came of it, a statement per kind of row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, update
 
 from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
 from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
+from gateway.store.holders import HOLDERS, KEYS, LOCK_HOLDERS, LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
 from gateway.store.schema import keys, run_events, runs
 from gateway.store.takeover import take_over
@@ -23,25 +24,6 @@ from gateway.store.writer import Work
 Key = tuple[str, str]
 """Target and key."""
 
-_HOLDER_COLUMNS = (
-    *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
-    *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.events, runs.c.size, runs.c.missed),
-    *(runs.c.event_id, runs.c.superseded_by, runs.c.finished_at, runs.c.reason, runs.c.expires_at, runs.c.fresh_for),
-)
-LOCK_KEYS = (
-    select(keys.c.target, keys.c.key, keys.c.run_id, keys.c.held_until)
-    .where(keys.c.target.in_(bindparam("firsts", expanding=True)), keys.c.key.in_(bindparam("seconds", expanding=True)))
-    .order_by(keys.c.target, keys.c.key)
-    .with_for_update()
-)
-"""Over pairs of target and key."""
-
-_LOCK_RUNS = (
-    select(*_HOLDER_COLUMNS)
-    .where(runs.c.id.in_(bindparam("wanted", expanding=True)))
-    .order_by(runs.c.id)
-    .with_for_update()
-)
 _MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
 
@@ -87,17 +69,28 @@ class Enqueuing:
     def lock(self, requests: Sequence[Request]) -> None:
         """Locks targets whose lanes may change, then the keys, then the runs that hold them."""
         lock_targets(self.work.connection, (request.target for request in requests if request.lane is not None))
+        self._find(requests, LOCK_KEYS, LOCK_HOLDERS)
+
+    def look(self, requests: Sequence[Request]) -> None:
+        """As `lock`, but locks nothing: what is decided then is a forecast, and never to be written."""
+        self._find(requests, KEYS, HOLDERS)
+
+    def _find(self, requests: Sequence[Request], of_keys: Select[Any], of_runs: Select[Any]) -> None:
         wanted = {_key(request) for request in requests if request.until is not None}
-        rows = select_pairs(self.work.connection, LOCK_KEYS, wanted)
+        rows = select_pairs(self.work.connection, of_keys, wanted)
         self._holds = {(row.target, row.key): _Hold(row.run_id, row.held_until, is_new=False) for row in rows}
         holders = {hold.run_id for hold in self._holds.values()}
-        locked = select_rows(self.work.connection, _LOCK_RUNS, holders)
-        self._runs = {row.id: dict(row._mapping) for row in locked}  # noqa: SLF001 - the documented name
+        found = select_rows(self.work.connection, of_runs, holders)
+        self._runs = {row.id: dict(row._mapping) for row in found}  # noqa: SLF001 - the documented name
 
     def holder_of(self, request: Request) -> str | None:
         """The run that holds a request's key, once locked."""
         hold = self._holds.get(_key(request)) if request.until is not None else None
         return hold.run_id if hold else None
+
+    def run(self, run_id: str | None) -> Mapping[str, Any] | None:
+        """One that holds a key or was decided about, as it is by now."""
+        return self._runs.get(run_id or "")
 
     def enqueue(self, request: Request, cargo: Cargo) -> Decision:
         """What becomes of a request, by the table; `lock` must have seen it."""
