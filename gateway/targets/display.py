@@ -20,7 +20,7 @@ def masked(value: Any, name: str = "") -> Any:
     if _SECRET.search(name):
         return MASK
     if isinstance(value, Mapping):
-        return {key: masked(item, str(key)) for key, item in value.items()}
+        return {str(key): masked(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
     return _ACCOUNT.sub(MASK, value) if isinstance(value, str) else value

@@ -34,7 +34,13 @@ def test_every_route_has_a_role_and_a_path_of_its_own() -> None:
 
 
 def test_whoever_changes_something_is_at_least_an_operator() -> None:
-    assert all(route.role is not Role.VIEWER for route in API if route.method != "GET")
+    looks_only = {("POST", "/api/v1/explain")}
+
+    assert all(
+        route.role is not Role.VIEWER
+        for route in API
+        if route.method != "GET" and (route.method, route.path) not in looks_only
+    )
 
 
 @pytest.mark.parametrize("route", API, ids=lambda route: f"{route.method} {route.path}")
