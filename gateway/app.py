@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from gateway.config import Config, ConfigurationError, Loaded, load
+from gateway.config import Config, ConfigurationError, Loaded, Problem, load
 from gateway.core.errors import Unavailable
 from gateway.log import hide, secrets_in
 from gateway.runtime.consuming import Consuming
@@ -170,6 +170,8 @@ class _Configuration:
 
     def _load(self, before: Snapshot) -> tuple[Loaded, Mapping[str, Source]]:
         loaded = load(self.file, os.environ)
+        if not loaded.config.model_fields_set:  # somebody is about to write it
+            raise ConfigurationError([Problem(str(self.file), None, None, "", "there is nothing in it")])
         hide(secrets_in(loaded.config))
         return loaded, _sources(loaded.config.sources, before.sources)
 

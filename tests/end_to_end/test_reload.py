@@ -27,10 +27,12 @@ TOKEN = {"name": "ops", "token": "the-first-token", "role": "admin"}
 
 @contextmanager
 def rewritten(node: GatewayProcess) -> Iterator[Any]:
-    """The configuration to be changed; it is written at the end."""
+    """The configuration to be changed; at the end, another file takes its place."""
     config = yaml.safe_load(node.config_path.read_text())
     yield config
-    node.config_path.write_text(yaml.safe_dump(config))
+    written = node.config_path.with_suffix(".new")
+    written.write_text(yaml.safe_dump(config))
+    written.replace(node.config_path)
 
 
 async def command(node: GatewayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,6 +116,11 @@ def _make_a_folder(file: Path) -> None:
     file.mkdir()
 
 
+def _empty(path: Path) -> None:
+    """As it is while somebody writes it anew."""
+    path.write_text("")
+
+
 def _cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-20] + b"\xff{")
 
@@ -127,7 +134,7 @@ def _ask_for_the_unset(file: Path) -> None:
     file.write_text(file.read_text().replace("kind: http", "kind: ${NOT_SET}"))
 
 
-@pytest.mark.parametrize("breaks", [_remove, _make_a_folder, _cut_off, _blow_up, _ask_for_the_unset])
+@pytest.mark.parametrize("breaks", [_remove, _make_a_folder, _empty, _cut_off, _blow_up, _ask_for_the_unset])
 async def test_a_broken_file_leaves_the_old_configuration_in_force(
     tmp_path: Path, breaks: Callable[[Path], None]
 ) -> None:
