@@ -17,7 +17,7 @@ from gateway.cli.parameters import JSON
 from gateway.cli.run import conclude, waits
 from gateway.core.printable import one_line
 
-_COLUMNS = ("name", "origin", "timing", "target", "enabled", "paused", "next_due", "last_tick_at")
+_COLUMNS = ("name", "origin", "timing", "target", "enabled", "paused", "next_due", "waiting_for", "last_tick_at")
 _TIMING = ("cron", "interval", "at", "calendar", "any", "all", "continuous")
 _UPCOMING_COLUMNS = ("at", "local", "schedule", "target", "starts_at", "note")
 _SKIPPED_COLUMNS = ("from", "to", "count", "reason")

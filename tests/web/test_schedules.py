@@ -337,6 +337,27 @@ async def test_what_is_off_or_continuous_is_not_due(gateway: Gateway) -> None:
     assert (await gateway.get(f"{SCHEDULES}/upcoming")).json == {"items": [], "truncated": {}}
 
 
+async def test_it_says_why_nothing_is_coming(gateway: Gateway) -> None:
+    for name in ("off", "endless", "paused", "over", "lost", "due"):
+        await create(gateway, name)
+    await change(gateway, "off", enabled=False)
+    await change(gateway, "paused", paused=True, pause_reason="maintenance")
+    await change(gateway, "endless", definition=b'{"continuous": true, "target": "sync"}')
+    await change(gateway, "over", definition=b'{"at": "2020-01-01T00:00:00Z", "target": "sync"}')
+    await change(gateway, "lost", definition=b'{"interval": "5m", "target": "gone"}')
+
+    waiting_for = {one["name"]: one["waiting_for"] for one in (await gateway.get(SCHEDULES)).json["items"]}
+
+    assert waiting_for == {
+        "off": "to be switched on",
+        "paused": "to be resumed: maintenance",
+        "endless": "the end of its last run",
+        "over": "nothing: it is over, or never outside its window",
+        "lost": "a configuration that has the target 'gone'",
+        "due": None,
+    }
+
+
 async def test_a_definition_that_nobody_understands_any_more_breaks_only_itself(gateway: Gateway) -> None:
     await create(gateway, "a")
     for name, definition in (("b", b'{"cron": "of old"}'), ("c", b"nonsense"), ("d", b"5")):
@@ -347,8 +368,8 @@ async def test_a_definition_that_nobody_understands_any_more_breaks_only_itself(
     broken = (await gateway.get(f"{SCHEDULES}/b")).json
     upcoming = (await gateway.get(f"{SCHEDULES}/upcoming?hours=24")).json["items"]
 
-    assert [(one["name"], "broken" in one) for one in items] == [("a", False), ("b", True), ("c", True), ("d", True)]
-    assert broken["broken"].startswith("cron: expected five fields")
+    assert [one["name"] for one in items if one["waiting_for"]] == ["b", "c", "d"]
+    assert broken["waiting_for"].startswith("its definition to be mended: cron: expected five fields")
     assert {one["schedule"] for one in upcoming} == {"a"}
     assert [(await gateway.post(f"{SCHEDULES}/{name}/run")).status for name in "bcd"] == [422] * 3
     assert (await gateway.ask("PUT", f"{SCHEDULES}/b", json=NIGHTLY)).status == 200

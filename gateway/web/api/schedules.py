@@ -1,7 +1,6 @@
 """Schedules: what they are and what is to come of them; defining, forcing, pausing and resuming them."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -14,8 +13,8 @@ from gateway.core.access import Role
 from gateway.core.errors import NotFound
 from gateway.core.name import is_name
 from gateway.core.schedule import Schedule
-from gateway.core.window import Window
 from gateway.runtime.scheduling import NewSchedule
+from gateway.runtime.snapshot import Snapshot
 from gateway.runtime.ticks import parsed
 from gateway.runtime.upcoming import instants, upcoming
 from gateway.store.schedules import StoredSchedule, find_schedule, list_schedules
@@ -50,7 +49,7 @@ async def show_schedules(request: web.Request) -> web.Response:
     query = parse_query(request, SchedulesQuery)
     listed = await list_schedules(edge.database, query.limit + 1, query.cursor or "")
     page = listed[: query.limit]
-    items = await asyncio.to_thread(_shown, page, edge.current.snapshot.windows, edge.database.now())
+    items = await asyncio.to_thread(_shown, page, edge.current.snapshot, edge.database.now())
     return reply({"items": items, "next": page[-1].name if len(listed) > query.limit else None})
 
 
@@ -123,28 +122,49 @@ async def _find(edge: Edge, name: str) -> StoredSchedule:
 
 async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
     stored = await _find(edge, name)
-    windows, now = edge.current.snapshot.windows, edge.database.now()
-    [shown] = await asyncio.to_thread(_shown, [stored], windows, now, count=UPCOMING)
+    snapshot, now = edge.current.snapshot, edge.database.now()
+    [shown] = await asyncio.to_thread(_shown, [stored], snapshot, now, count=UPCOMING)
     return {**shown, "skipped": await list_skips(edge.database, name, SKIPPED)}
 
 
 def _shown(
-    page: list[StoredSchedule], windows: Mapping[str, Window], now: datetime, count: int | None = None
+    page: list[StoredSchedule], snapshot: Snapshot, now: datetime, count: int | None = None
 ) -> list[dict[str, Any]]:
     """Schedules as the API has them, each with so many of its next instants if that is asked for."""
-    return [_one(stored, windows, now, count) for stored in page]
+    return [_one(stored, snapshot, now, count) for stored in page]
 
 
-def _one(stored: StoredSchedule, windows: Mapping[str, Window], now: datetime, count: int | None) -> dict[str, Any]:
+def _one(stored: StoredSchedule, snapshot: Snapshot, now: datetime, count: int | None) -> dict[str, Any]:
     names = {"name": stored.name, "origin": stored.origin}
     try:
         schedule = parsed(stored.definition)
     except ValueError as error:
-        return {**names, **_state(stored, now), "next_due": None, "broken": str(error)}
-    fields = orjson.loads(stored.definition)
-    coming = list(islice(instants(stored, schedule, windows, now), count or 1))
-    shown = {**names, **fields, **_state(stored, now), "next_due": coming[0] if coming else None}
+        waiting_for = f"its definition to be mended: {error}"
+        return {**names, **_state(stored, now), "next_due": None, "waiting_for": waiting_for}
+    coming = list(islice(instants(stored, schedule, snapshot.windows, now), count or 1))
+    shown = {
+        **names,
+        **orjson.loads(stored.definition),
+        **_state(stored, now),
+        "next_due": coming[0] if coming else None,
+        "waiting_for": _waiting_for(stored, schedule, snapshot, now, is_over=not coming),
+    }
     return shown if count is None else {**shown, "upcoming": coming}
+
+
+def _waiting_for(
+    stored: StoredSchedule, schedule: Schedule, snapshot: Snapshot, now: datetime, *, is_over: bool
+) -> str | None:
+    """What has to happen before it runs again, beside its time to come."""
+    if not stored.enabled:
+        return "to be switched on"
+    if stored.is_paused(now):
+        return "to be resumed" + (f": {stored.pause_reason}" if stored.pause_reason else "")
+    if schedule.target is not None and schedule.target not in snapshot.targets:
+        return f"a configuration that has the target {schedule.target!r}"
+    if schedule.continuous:
+        return "the end of its last run"
+    return "nothing: it is over, or never outside its window" if is_over else None
 
 
 def _state(stored: StoredSchedule, now: datetime) -> dict[str, Any]:
