@@ -10,6 +10,7 @@ import pytest
 
 from gateway.core.ids import new_id
 from gateway.core.trigger import Trigger
+from gateway.web.api.given import GivenEvent
 from tests.web.edges import Gateway
 
 HIGH = {"uid": "1", "severity": "high"}
@@ -87,6 +88,15 @@ async def test_a_replay_of_what_was_asked_by_hand_asks_for_nothing_again(gateway
 
     assert answer.json["decisions"] == []
     assert len((await gateway.get("/api/v1/runs")).json["items"]) == 1
+
+
+async def test_a_replay_of_what_was_rejected_is_rejected_for_the_same_reason(gateway: Gateway) -> None:
+    given = GivenEvent(source="alarms", type="gateway.rejected", data=HIGH)
+    event = given.happened(gateway.edge.current.snapshot.sources, gateway.edge.database.now())
+    await gateway.edge.intake.accept([replace(event, rejection="not JSON")])
+    answer = await gateway.post(f"/api/v1/events/{event.id}/replay")
+
+    assert answer.json["decisions"] == [{"trigger": None, "decision": "error", "reason": "not JSON", "run_id": None}]
 
 
 async def test_only_what_is_there_can_be_replayed(gateway: Gateway) -> None:
