@@ -4,6 +4,20 @@ from pathlib import Path
 
 import click
 
+from gateway.core.printable import one_line
+
+
+def _read_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition(":") for text in texts]
+    if broken := [name for name, colon, value in pairs if not (name and colon and _fits_header(name + value))]:
+        raise click.BadParameter(f"expected NAME:VALUE, got {one_line(broken[0])}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 config = click.option(
     "-c",
     "--config",
@@ -15,6 +29,14 @@ config = click.option(
     show_envvar=True,
     metavar="FILE",
     help="The configuration.",
+)
+headers = click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    callback=_read_headers,
+    help="Goes over the sender's own.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 since = click.option("--since", metavar="TIME", help="From then on: 2027-01-15T22:00:00Z, or an age such as 2h.")

@@ -53,23 +53,24 @@ def prepare(
     With `keep` the sample stays as it is; otherwise it gets a new id and the present time. Headers in `extra` go over
     those of the sender. Raises `Failure`.
     """
-    settings = _settings(loaded, source)
+    settings = settings_of(loaded, source)
     preset = loaded.presets.get(source)
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
     time = SAMPLE_TIME if keep else now
     raw = body if body is not None else _fresh(_sample(loaded.library, source, preset), uuid, time)
-    headers = _headers(settings, _over(_sample_headers(loaded.library, preset), extra or {}), raw, now, uuid)
+    headers = _headers(settings, over(sample_headers(loaded.library, preset), extra or {}), raw, now, uuid)
     path = settings.path or f"/hooks/{source}"
     return Posting(
         method=settings.methods[0],
         url=f"{_base_url(loaded.config.server)}{path}",
-        headers=_over(headers, extra or {}),
+        headers=over(headers, extra or {}),
         body=raw,
     )
 
 
-def _settings(loaded: Loaded, source: str) -> webhook.Settings:
+def settings_of(loaded: Loaded, source: str) -> webhook.Settings:
+    """The section of a webhook source. Raises `Failure`."""
     settings = loaded.config.sources.get(source)
     if settings is None:
         hint = did_you_mean(source, loaded.config.sources)
@@ -95,7 +96,8 @@ def _epoch(time: datetime) -> str:
     return str(int(time.timestamp()))
 
 
-def _sample_headers(library: Library, preset: str | None) -> Mapping[str, str]:
+def sample_headers(library: Library, preset: str | None) -> Mapping[str, str]:
+    """What the sender sends along, as templates, but for its proof."""
     sample = library.load("sources", preset).sample if preset else None
     headers: Mapping[str, str] = (sample or {}).get("headers", {"Content-Type": "application/json"})
     return headers
@@ -110,7 +112,8 @@ def _headers(
         raise Failure(f"It cannot be signed as the sender would: {one_line(str(error))}", Exit.USAGE) from error
 
 
-def _over(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+def over(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The headers, with others in the place of those of the same name."""
     given = {name.lower() for name in extra}
     return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
 

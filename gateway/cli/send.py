@@ -15,25 +15,11 @@ from gateway.cli.posting import prepare
 from gateway.core.printable import one_line
 
 
-def _read_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition(":") for text in texts]
-    if broken := [name for name, colon, value in pairs if not (name and colon and _fits_header(name + value))]:
-        raise click.BadParameter(f"expected NAME:VALUE, got {one_line(broken[0])}")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 @click.command()
 @click.argument("source")
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--keep", is_flag=True, help="With the id of the sample, so that the second time it is a duplicate.")
-@click.option(
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="NAME:VALUE",
-    callback=_read_headers,
-    help="Goes over the sender's own.",
-)
+@options.headers
 @click.option("--curl", is_flag=True, help="Print the command line that would do it, secrets included, and do nothing.")
 @options.config
 @options.as_json
@@ -78,7 +64,3 @@ def _print_answer(document: Mapping[str, Any]) -> None:
         return
     for item in document.get("items", [document]):
         print_decisions(item)
-
-
-def _fits_header(text: str) -> bool:
-    return text.isascii() and text.isprintable()

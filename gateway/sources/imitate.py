@@ -16,12 +16,20 @@ def imitate(
 ) -> dict[str, str]:
     """The headers that the sender of `raw` sends: those of the sample, and what the source's `verify` looks for.
 
-    Sample headers are templates over `body`, `uuid` (a fresh one unless given) and `now()`. Raises `ValueError` where
-    the proof stands in no header, `TemplateError`, and `Unverified` where the sample lacks what is to be signed.
+    Raises `ValueError` where the proof stands in no header, `TemplateError`, and `Unverified` where the sample lacks
+    what is to be signed.
+    """
+    headers = unsigned(sample_headers, raw, now, uuid)
+    return headers | settings.verify.sign(Received(headers=lower(headers), raw=raw, now=now, query={}))
+
+
+def unsigned(sample_headers: Mapping[str, str], raw: bytes, now: datetime, uuid: str | None = None) -> dict[str, str]:
+    """The headers of a sample: templates over `body`, `uuid` (a fresh one unless given) and `now()`.
+
+    Raises `TemplateError`.
     """
     context = {"body": _data(raw), "uuid": uuid or str(uuid4()), "now": clock(now)}
-    headers = {name: Template(text).text(context) for name, text in sample_headers.items()}
-    return headers | settings.verify.sign(Received(headers=lower(headers), raw=raw, now=now, query={}))
+    return {name: Template(text).text(context) for name, text in sample_headers.items()}
 
 
 def _data(raw: bytes) -> object:

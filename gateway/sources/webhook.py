@@ -142,6 +142,13 @@ class WebhookSource:
         if (answer := self._answer(received)) is not None:
             return Answer(answer)
         self.settings.verify.check(received)
+        return self._arrival(received)
+
+    def mapped(self, incoming: Incoming, now: datetime) -> Arrival:
+        """What a request would bring, whoever sends it. Raises as `to_events`."""
+        return self._arrival(self._received(incoming, now))
+
+    def _arrival(self, received: Received) -> Arrival:
         content = received.content
         if field := self.settings.verify.proving_field:
             content = content.without(field)

@@ -1,0 +1,52 @@
+"""What a body would come to, by a configuration alone: without a gateway, a database or a signature."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from gateway.cli.failure import Exit, Failure
+from gateway.cli.posting import over, sample_headers, settings_of
+from gateway.config import Loaded
+from gateway.core.errors import Rejected, TemplateError
+from gateway.core.event import Event
+from gateway.core.printable import one_line
+from gateway.runtime.explain import explain_alone
+from gateway.runtime.snapshot import Snapshot
+from gateway.sources.imitate import unsigned
+from gateway.sources.incoming import Incoming
+from gateway.sources.webhook import WebhookSource
+from gateway.targets import open_targets
+
+
+def explain_body(loaded: Loaded, source: str, body: bytes, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """For each event that a source makes of a body, what the API would say if there were no other runs.
+
+    Headers go over those that the sender of the source's preset sends. Raises `Failure`.
+    """
+    now = datetime.now(UTC)  # noqa: TID251 - there is no other clock here
+    events = _events(loaded, source, body, headers, now)
+    return asyncio.run(_explain(loaded, events, now))
+
+
+def _events(loaded: Loaded, source: str, body: bytes, headers: Mapping[str, str], now: datetime) -> list[Event]:
+    settings = settings_of(loaded, source)
+    try:
+        sent = over(unsigned(sample_headers(loaded.library, loaded.presets.get(source)), body, now), headers)
+        incoming = Incoming(method=settings.methods[0], headers=sent, query={}, raw=body, remote="")
+        arrival = WebhookSource(source, settings).mapped(incoming, now)
+    except (Rejected, TemplateError) as error:
+        raise Failure(f"The source {source} makes no event of it: {one_line(str(error))}", Exit.USAGE) from error
+    return [event for event in arrival.events if event is not None]
+
+
+async def _explain(loaded: Loaded, events: list[Event], now: datetime) -> list[dict[str, Any]]:
+    config = loaded.config
+    async with open_targets(config.targets) as targets:
+        snapshot = Snapshot(
+            hash=loaded.hash, sources={}, triggers=config.triggers, targets=targets, windows=config.windows
+        )
+        explained = [explain_alone(snapshot, event, now) for event in events]
+    return [orjson.loads(orjson.dumps(one, option=orjson.OPT_UTC_Z)) for one in explained]
