@@ -19,6 +19,7 @@ from gateway.core.request import Request, Verb
 from gateway.core.template import clock
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.database import Database
+from gateway.store.enqueue import first_due
 from gateway.store.forecast import Forecast, Holding, forecast
 from gateway.targets.base import Target
 
@@ -111,7 +112,7 @@ def _explained(
 
 def _asked(request: Request, forecast: Forecast | None, event: Event, target: Target, now: datetime) -> Asked:
     run_id = forecast.decision.run_id if forecast and forecast.decision.decision is not Verb.ENQUEUED else None
-    due_at = forecast.due_at if forecast else None
+    due_at = forecast.due_at if forecast else first_due(request, now)
     call, error = _call(target, _seen(request, event, run_id or NO_RUN, due_at or now, now))
     return Asked(
         target=request.target,

@@ -214,7 +214,7 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "claimable": behind is None and request.lane is None,
         "behind": behind,
         "created_at": now,
-        "due_at": _first_due(request, now),
+        "due_at": first_due(request, now),
         "not_before": None,
         "cancelling": False,
         "event_id": next(iter(cargo.event_ids), None),
@@ -251,7 +251,8 @@ def _newer_payload(request: Request, run: dict[str, Any]) -> bytes:
     return payload
 
 
-def _first_due(request: Request, now: datetime) -> datetime:
+def first_due(request: Request, now: datetime) -> datetime:
+    """When the run is due that a request makes now."""
     if request.debounce is not None:
         return debounced_due(now, request.debounce, now, request.max_wait)
     return request.due_at or now
