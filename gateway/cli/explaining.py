@@ -1,7 +1,8 @@
 """What a body would come to, by a configuration alone: without a gateway, a database or a signature."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,10 +44,14 @@ def _events(loaded: Loaded, source: str, body: bytes, headers: Mapping[str, str]
 
 
 async def _explain(loaded: Loaded, events: list[Event], now: datetime) -> list[dict[str, Any]]:
-    config = loaded.config
-    async with open_targets(config.targets) as targets:
-        snapshot = Snapshot(
-            hash=loaded.hash, sources={}, triggers=config.triggers, targets=targets, windows=config.windows
-        )
+    async with snapshot_of(loaded) as snapshot:
         explained = [explain_alone(snapshot, event, now) for event in events]
     return [orjson.loads(orjson.dumps(one, option=orjson.OPT_UTC_Z)) for one in explained]
+
+
+@asynccontextmanager
+async def snapshot_of(loaded: Loaded) -> AsyncIterator[Snapshot]:
+    """As much of a configuration as it takes to plan."""
+    config = loaded.config
+    async with open_targets(config.targets) as targets:
+        yield Snapshot(hash=loaded.hash, sources={}, triggers=config.triggers, targets=targets, windows=config.windows)
