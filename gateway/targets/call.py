@@ -14,7 +14,7 @@ from gateway.core import strict_json
 from gateway.core.errors import TemplateError
 from gateway.core.template import Template
 from gateway.targets import url as addresses
-from gateway.targets.display import masked, masked_url
+from gateway.targets.display import masked, masked_text, masked_url
 from gateway.targets.request import Request, check_header_value
 
 _SENDS_PAYLOAD = {"POST", "PUT", "PATCH"}
@@ -40,11 +40,12 @@ class HttpCall:
 
     @property
     def shown(self) -> Mapping[str, Any]:
+        body = self.content.value
         return {
             "method": self.method,
             "url": masked_url(self.url),
             "headers": masked(dict(self.headers)),
-            "body": masked(self.content.value),
+            "body": masked_text(body) if isinstance(body, str) else masked(body),
         }
 
 

@@ -24,7 +24,7 @@ from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
 from gateway.core.template import Template
 from gateway.targets import base
 from gateway.targets.answer import MAX_OUTPUT
-from gateway.targets.display import masked, masked_arguments, printable
+from gateway.targets.display import masked, masked_arguments, masked_text, printable
 from gateway.targets.exit import Exit, Rules, judge
 from gateway.targets.process import CannotStart, Order, run
 from gateway.targets.request import RequestTemplate
@@ -93,7 +93,7 @@ class CommandCall:
         return {
             "argv": masked_arguments(self.argv),
             "env": masked(self.env),
-            "stdin": self.stdin,
+            "stdin": self.stdin and masked_text(self.stdin),
             "cwd": self.cwd and str(self.cwd),
         }
 

@@ -35,7 +35,12 @@ def masked_arguments(arguments: Sequence[str]) -> list[str]:
 def _masked_argument(before: str, argument: str) -> str:
     if before.startswith("-") and "=" not in before and _SECRET.search(before):
         return MASK
-    return _ACCOUNT.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", argument))
+    return masked_text(argument)
+
+
+def masked_text(text: str) -> str:
+    """A text up to the first secret that it gives a name to, with the accounts in its addresses masked."""
+    return _ACCOUNT.sub(MASK, _ASSIGNED.sub(rf"\1{MASK}", text))
 
 
 def masked_url(url: URL) -> str:

@@ -222,11 +222,13 @@ def test_secrets_are_masked_where_a_call_is_shown() -> None:
     shown = rendered(
         ["sync", "--token", "hunter2"],
         env={"API_TOKEN": "hunter2", "SITE": "ams", "BROKER": "amqp://me:hunter2@host/"},
+        stdin='{"site": "ams", "password": "hunter2"}',
     ).shown
 
     assert "hunter2" not in str(shown)
     assert shown["argv"] == ["sync", "--token", "***"]
     assert shown["env"] == {"API_TOKEN": "***", "SITE": "ams", "BROKER": "amqp://***@host/"}
+    assert shown["stdin"] == '{"site": "ams", "password":***'
 
 
 async def test_secrets_are_masked_in_its_log() -> None:

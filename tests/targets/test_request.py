@@ -221,6 +221,12 @@ def test_what_is_shown_masks_secrets() -> None:
     }
 
 
+def test_what_is_shown_of_a_text_ends_where_a_secret_begins() -> None:
+    shown = rendered(body="site=ams&to=http://me:hush@host/&api_token=hush&more=hush").shown
+
+    assert shown["body"] == "site=ams&to=http://***@host/&api_token=***"
+
+
 def test_what_is_shown_holds_the_payload_where_that_is_sent() -> None:
     assert rendered().shown["body"] == PAYLOAD
 
