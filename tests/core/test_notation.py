@@ -1,6 +1,8 @@
 """What is written back from a tree means the same as what the tree was read from."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import nodes
 
 from gateway.core import compiling
@@ -91,3 +93,22 @@ def test_what_is_written_has_the_same_value(source: str) -> None:
 
     assert Expression(written(tree(source))).evaluate(SEEN) == expected
     assert written(tree(written(tree(source)))) == written(tree(source))
+
+
+FORMS = (
+    *("({0}) + ({1})", "({0}) - ({1})", "({0}) ** ({1})", "({0}) ~ ({1})", "({0}) and ({1})", "({0}) or ({1})"),
+    *("({0}) == ({1})", "({0}) not in ({1})", "1 < ({0}) <= ({1})", "not ({0})", "-({0})", "({0}) | first"),
+    *("({0}) | default({1}, true)", "({0}) is defined", "({0}) is not sameas({1})", "({0}).name", "({0})[{1}]"),
+    *("({0})[{1}:]", "({0}).call({1}, key={0})", "f(*({0}), **({1}))", "[{0}, {1}]", "({0},) | list", "{{'k': {0}}}"),
+    *("({0}) if ({1}) else 2", "({0}) if ({1})"),
+)
+NESTED = st.recursive(
+    st.sampled_from(["a", "b", "1", "'x'", "none", "event.x", "[]"]),
+    lambda inner: st.builds(str.format, st.sampled_from(FORMS), inner, inner),
+    max_leaves=8,
+)
+
+
+@given(NESTED)
+def test_what_is_written_is_read_as_the_same_tree(source: str) -> None:
+    assert tree(written(tree(source))) == tree(source)
