@@ -82,7 +82,7 @@ MUTATIONS = {
     ),
     "filters-in-silence": Mutation(
         "gateway.core.plan",
-        "    if refusal:\n        yield refusal\n        return",
+        "    if refusal:\n        yield refusal, None\n        return",
         "    if refusal:\n        return",
     ),
     "retries-without-jitter": Mutation(
