@@ -5,7 +5,8 @@ Local times are naive datetimes: what a clock on the wall shows. Where it shows 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Protocol
 from zoneinfo import ZoneInfo
 
@@ -179,8 +180,19 @@ def _bisected(before: datetime, after: datetime, zone: ZoneInfo) -> Transition:
 
 def _offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
     """Those before and after the transition, where a time is missing or occurs twice; else twice the same."""
+    all_day = _offset_of_day(local.date(), zone)
+    if all_day is not None:
+        return all_day, all_day
     first, second = local.replace(tzinfo=zone, fold=0), local.replace(tzinfo=zone, fold=1)
     return first.utcoffset() or timedelta(0), second.utcoffset() or timedelta(0)
+
+
+@lru_cache(maxsize=4096)
+def _offset_of_day(day: date, zone: ZoneInfo) -> timedelta | None:
+    """The one offset of a day on which nobody moves the clock; most are, and this is most of what times cost."""
+    begin = datetime.combine(day, time(), zone)
+    end = datetime.combine(day + _DAY, time(fold=1), zone)
+    return begin.utcoffset() if begin.utcoffset() == end.utcoffset() else None
 
 
 def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
