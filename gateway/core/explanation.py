@@ -7,9 +7,8 @@ from typing import Any
 
 from gateway.core.event import Event
 from gateway.core.operands import Operand, operands
-from gateway.core.plan import Lanes, refused, shadow, steps
+from gateway.core.plan import Lanes, refused, seen_at_accept, shadow, steps
 from gateway.core.request import Decision, Request
-from gateway.core.template import clock
 from gateway.core.trigger import Trigger
 
 
@@ -32,7 +31,7 @@ def explain(event: Event, triggers: Iterable[tuple[str, Trigger]], lanes: Lanes,
     """What `plan` makes of an event, in the same order."""
     if event.rejection is not None:
         return [Finding(trigger=None, decision=refused(event.rejection))]
-    context = {"event": event.context(), "now": clock(now)}
+    context = seen_at_accept(event, now)
     return [finding for name, trigger in triggers for finding in _findings(name, trigger, event, context, lanes)]
 
 

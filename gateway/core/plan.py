@@ -38,7 +38,7 @@ def plan(event: Event, triggers: Iterable[tuple[str, Trigger]], lanes: Lanes, no
     """What an event means to the triggers that listen to its source; one that fails does not disturb the others."""
     if event.rejection is not None:
         return Plan((refused(event.rejection),))
-    context = {"event": event.context(), "now": clock(now)}
+    context = seen_at_accept(event, now)
     return Plan(tuple(step for name, trigger in triggers for step, _ in steps(name, trigger, event, context, lanes)))
 
 
@@ -115,6 +115,11 @@ def shadow(request: Request) -> Decision:
     """What is recorded in place of a request that is not to be made."""
     key = "" if request.key is None else f" with key {request.key!r}"
     return Decision(trigger=request.trigger, decision=Verb.SHADOW, reason=f"would request {request.target}{key}")
+
+
+def seen_at_accept(event: Event, now: datetime) -> dict[str, Any]:
+    """What templates see that are rendered when an event is accepted, beside `item` and `payload`."""
+    return {"event": event.context(), "now": clock(now)}
 
 
 class Requesting(Protocol):

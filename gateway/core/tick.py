@@ -11,10 +11,9 @@ from gateway.core.errors import TemplateError
 from gateway.core.event import Event
 from gateway.core.ids import derived_id, new_id
 from gateway.core.misfire import Tick
-from gateway.core.plan import Lanes, Plan, plan, render
+from gateway.core.plan import Lanes, Plan, plan, render, seen_at_accept
 from gateway.core.request import Decision, Request, Verb
 from gateway.core.schedule import Schedule
-from gateway.core.template import clock
 from gateway.core.trigger import Trigger
 
 TICK = "gateway.tick"
@@ -48,7 +47,7 @@ def tick_plan(
 
 def _request(schedule: Schedule, target: str, tick: Tick, event: Event, lanes: Lanes) -> Request | Decision:
     until = None if tick.alone else schedule.until
-    context = {"event": event.context(), "now": clock(event.received_at)}
+    context = seen_at_accept(event, event.received_at)
     try:
         rendered = render(schedule, None if schedule.until is None else event.source, context, lanes)
     except TemplateError as error:

@@ -10,15 +10,13 @@ from gateway.core.errors import NotFound, TemplateError, Unmappable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.once import Until
-from gateway.core.plan import Plan, plan, render_lane
+from gateway.core.plan import Plan, plan, render_lane, seen_at_accept
 from gateway.core.request import Decision, Priority, Request
 from gateway.core.run import State
-from gateway.core.template import clock
 from gateway.runtime.snapshot import Current
 from gateway.store.accept import Acceptance, Accepted, accept
 from gateway.store.control import (
     Cancellation,
-    Pause,
     Repetition,
     cancel_runs,
     pause_targets,
@@ -27,6 +25,7 @@ from gateway.store.control import (
 )
 from gateway.store.database import Database
 from gateway.store.history import decisions_on
+from gateway.store.pause import Pause
 
 Wake = Callable[[Iterable[str]], None]
 """Tells the dispatcher which targets may have something to do."""
@@ -107,7 +106,7 @@ class Intake:
         return accepted.decisions[0]
 
     def _lane(self, target: str, event: Event, payload: Any) -> str | None:
-        context = {"event": event.context(), "now": clock(event.received_at)}
+        context = seen_at_accept(event, event.received_at)
         try:
             return render_lane(self._current.snapshot.lanes.get(target), context, payload)
         except TemplateError as error:
@@ -131,7 +130,7 @@ class Intake:
 
     async def pause(self, target: str, *, by: str, reason: str | None, lasting: timedelta | None) -> datetime | None:
         """Stops the calls of a target; returns when they go on by themselves, if they do."""
-        return await self._database.commit(pause_targets, Pause(target=target, by=by, reason=reason, lasting=lasting))
+        return await self._database.commit(pause_targets, Pause(name=target, by=by, reason=reason, lasting=lasting))
 
     async def resume(self, target: str) -> None:
         await self._database.commit(resume_targets, target)

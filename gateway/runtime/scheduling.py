@@ -11,10 +11,9 @@ from gateway.core.errors import Conflict, Invalid, TemplateError, Unmappable
 from gateway.core.event import Delivery, Event
 from gateway.core.misfire import Tick
 from gateway.core.name import RESERVED, Name
-from gateway.core.plan import Lanes, render
+from gateway.core.plan import Lanes, render, seen_at_accept
 from gateway.core.request import Decision, Priority, Request
 from gateway.core.schedule import Schedule, literal
-from gateway.core.template import clock
 from gateway.core.tick import tick_event
 from gateway.core.times import HORIZON
 from gateway.core.timing import instant_of
@@ -23,9 +22,9 @@ from gateway.runtime.intake import Intake, manual_event
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import define, schedule_of
 from gateway.store.database import Database
+from gateway.store.pause import Pause
 from gateway.store.schedules import Definition, StoredSchedule
 from gateway.store.scheduling import (
-    SchedulePause,
     Writing,
     pause_schedules,
     remove_schedules,
@@ -73,7 +72,7 @@ class Scheduling:
 
     async def pause(self, name: str, *, by: str, reason: str | None, lasting: timedelta | None) -> None:
         """No more ticks, for so long or until it is resumed."""
-        await self._database.commit(pause_schedules, SchedulePause(name=name, by=by, reason=reason, lasting=lasting))
+        await self._database.commit(pause_schedules, Pause(name=name, by=by, reason=reason, lasting=lasting))
         self._wake()
 
     async def resume(self, name: str) -> None:
@@ -104,12 +103,11 @@ def _defined(model: type[Schedule], name: str | None, fields: Fields, snapshot: 
     """What to store; without `name`, that is one of the fields. Raises `Invalid` with all that is wrong."""
     errors = _unknown_names(fields, snapshot)
     try:
-        model.model_validate(literal(fields))
+        schedule = model.model_validate(literal(fields))
     except ValidationError as error:
-        errors |= wrong_fields(error)
+        raise _invalid(errors | wrong_fields(error)) from error
     _refuse(errors)
     name = name or str(fields["name"])
-    schedule = Schedule.model_validate(literal({key: fields[key] for key in fields if key != "name"}))
     _refuse(_never_due(name, schedule, now))
     if schedule.target is None and not snapshot.listeners(name):
         _refuse({"target": "is missing, and no trigger listens to this schedule"})
@@ -118,7 +116,11 @@ def _defined(model: type[Schedule], name: str | None, fields: Fields, snapshot: 
 
 def _refuse(errors: dict[str, str]) -> None:
     if errors:
-        raise Invalid("the schedule is not as expected", errors=errors)
+        raise _invalid(errors)
+
+
+def _invalid(errors: dict[str, str]) -> Invalid:
+    return Invalid("the schedule is not as expected", errors=errors)
 
 
 def _unknown_names(fields: Fields, snapshot: Snapshot) -> dict[str, str]:
@@ -172,7 +174,7 @@ def _forced_event(name: str, now: datetime, by: str, delivery: Delivery | None) 
 
 
 def _forced(schedule: Schedule, target: str, event: Event, lanes: Lanes, by: str) -> Request:
-    context = {"event": event.context(), "now": clock(event.received_at)}
+    context = seen_at_accept(event, event.received_at)
     try:
         rendered = render(schedule, None, context, lanes)
     except TemplateError as error:

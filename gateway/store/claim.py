@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.core.request import Priority
 from gateway.core.run import CLAIMABLE, Move, State, after
 from gateway.store.clock import database_now
+from gateway.store.pause import is_paused
 from gateway.store.schema import Timestamp, is_claimable, is_running, nodes, runs, targets
 from gateway.store.writer import Work
 
@@ -154,16 +155,12 @@ def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     # where its breaker lets one call probe, that is all
     limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
     free = min(wanted.slots - len(orphans), limit - len(running))
-    return orphans + (_take(work, wanted, free) if free > 0 and not _is_paused(target, work.now) else [])
+    return orphans + (_take(work, wanted, free) if free > 0 and not is_paused(target, work.now) else [])
 
 
 def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
     given = {"of_target": wanted.target, "by_node": wanted.node_id, "now": work.now, "free": free}
     return _in_order(work.connection.execute(_TAKE, given))
-
-
-def _is_paused(target: Any, now: datetime) -> bool:
-    return target.paused and (target.paused_until is None or now < target.paused_until)
 
 
 def _find(connection: Connection, run_ids: set[str]) -> list[ClaimedRun]:

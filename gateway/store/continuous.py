@@ -11,8 +11,8 @@ from gateway.core.run import State
 from gateway.store.accept import Acceptance, accept
 from gateway.store.bulk import select_rows
 from gateway.store.database import Database
+from gateway.store.pause import NOT_PAUSED
 from gateway.store.schedules import StoredSchedule, lock_schedules
-from gateway.store.scheduling import NOT_PAUSED
 from gateway.store.schema import is_continuous, is_unfinished, runs, schedules
 from gateway.store.writer import Work
 

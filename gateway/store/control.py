@@ -1,8 +1,8 @@
 """What people do to runs and targets: cancel, retry, pause, resume; a transaction each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from gateway.core.run import FINAL, Move, State, after
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
+from gateway.store.pause import NOT_PAUSED, Pause
 from gateway.store.release import Releasing
 from gateway.store.schema import run_events, runs, targets
 from gateway.store.writer import Work
@@ -155,40 +156,19 @@ def _events_of(connection: Connection, run_ids: set[str]) -> dict[str, set[str]]
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """Stops the calls of a target until somebody resumes it, or `until`; its requests queue and merge meanwhile."""
-
-    target: str
-    by: str
-    reason: str | None = None
-    lasting: timedelta | None = None
-
-
 def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
-    """Until when each is paused, where it ends by itself."""
-    lock_targets(work.connection, (pause.target for pause in pauses))
-    ends: list[datetime | None] = []
+    """Stops their calls, while requests queue and merge; until when, where the pause ends by itself."""
+    lock_targets(work.connection, (pause.name for pause in pauses))
     for pause in pauses:
-        until = work.now + pause.lasting if pause.lasting else None
-        values = {"paused": True, "paused_until": until, "paused_by": pause.by, "pause_reason": pause.reason}
-        work.connection.execute(update(targets).where(targets.c.name == pause.target).values(values))
-        ends.append(until)
-    return ends
+        paused = update(targets).where(targets.c.name == pause.name)
+        work.connection.execute(paused.values(pause.values(work.now)))
+    return [pause.until(work.now) for pause in pauses]
 
 
 def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
     """Ends pauses by hand, and closes the breaker: whoever resumes wants to see a call."""
-    values: Mapping[str, Any] = {
-        "paused": False,
-        "paused_until": None,
-        "paused_by": None,
-        "pause_reason": None,
-        "breaker_failures": 0,
-        "breaker_pause": None,
-        "open_until": None,
-    }
+    closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
     lock_targets(work.connection, names)
-    work.connection.execute(update(targets).where(targets.c.name.in_(names)).values(values))
+    work.connection.execute(update(targets).where(targets.c.name.in_(names)).values({**NOT_PAUSED, **closed}))
     notify(work.connection, orjson.dumps(sorted(names)).decode())
     return [None for _ in names]

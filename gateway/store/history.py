@@ -17,6 +17,7 @@ from gateway.store.claim import HOLDS_LEASE
 from gateway.store.database import Database
 from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
+from gateway.store.pause import is_paused
 from gateway.store.schema import attempts, events, is_running, nodes, run_events, runs, targets
 
 Fragment = orjson.Fragment
@@ -233,7 +234,7 @@ def _restored(row: Any) -> Event:
 
 
 def _target(row: Any, now: datetime, *, is_held: bool) -> dict[str, Any]:
-    paused = row.paused and (row.paused_until is None or now < row.paused_until)
+    paused = is_paused(row, now)
     is_open = row.open_until is not None
     return {
         "name": row.name,
@@ -274,7 +275,7 @@ def _waiting_for(run: Any, target: Any, now: datetime, window: str | None) -> st
 
 def _closed(target: Any, now: datetime) -> str | None:
     """What keeps all calls from a target, whatever is due."""
-    if target.paused and (target.paused_until is None or now < target.paused_until):
+    if is_paused(target, now):
         return "the target to be resumed" + (f": {target.pause_reason}" if target.pause_reason else "")
     if target.open_until is not None and now < target.open_until:
         return f"the target to be reachable; next try at {target.open_until:%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 from gateway.store.bulk import select_rows
 from gateway.store.clock import database_now
 from gateway.store.database import Database
+from gateway.store.pause import is_paused
 from gateway.store.schema import is_looked_at, schedules
 
 
@@ -77,7 +78,7 @@ class StoredSchedule:
         return max(self.cursor, self.paused_until) if self.paused_until else self.cursor
 
     def is_paused(self, now: datetime) -> bool:
-        return self.paused and (self.paused_until is None or now < self.paused_until)
+        return is_paused(self, now)
 
     def makes_ticks(self, now: datetime) -> bool:
         return self.enabled and self.removed_at is None and not self.is_paused(now)

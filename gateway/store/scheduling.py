@@ -16,14 +16,13 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.store.bulk import insert_rows
 from gateway.store.database import notify
 from gateway.store.leadership import Leading, NotLeading, refusal
+from gateway.store.pause import NOT_PAUSED, Pause
 from gateway.store.schedules import Definition, Origin, StoredSchedule, lock_schedules
 from gateway.store.schema import schedules, skips
 from gateway.store.writer import Work
 
 REMEMBERED = timedelta(hours=24)
 """How long the cursor of a schedule is kept that has gone from the file."""
-
-NOT_PAUSED = {"paused": False, "paused_until": None, "paused_by": None, "pause_reason": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +44,13 @@ def write_schedules(work: Work, writings: Sequence[Writing]) -> list[Conflict | 
 
 def _write_one(work: Work, writing: Writing, known: dict[str, StoredSchedule]) -> Conflict | NotFound | None:
     name, old = writing.definition.name, known.get(writing.definition.name)
-    refusal = _refusal(name, known)
-    if work.repeated and refusal is None and known[name].definition == writing.definition.fields:
+    obstacle = _obstacle(name, known)
+    if work.repeated and obstacle is None and known[name].definition == writing.definition.fields:
         return None  # a commit of unknown fate had written it after all
-    if writing.is_new and refusal is None:
+    if writing.is_new and obstacle is None:
         return Conflict(f"there is a schedule {name!r} already")
-    if refusal is not None and not (writing.is_new and isinstance(refusal, NotFound)):
-        return refusal
+    if obstacle is not None and not (writing.is_new and isinstance(obstacle, NotFound)):
+        return obstacle
     if old is not None and old.removed_at is not None:
         work.connection.execute(delete(schedules).where(schedules.c.name == name))
         old = None
@@ -60,7 +59,7 @@ def _write_one(work: Work, writing: Writing, known: dict[str, StoredSchedule]) -
     return None
 
 
-def _refusal(name: str, known: dict[str, StoredSchedule]) -> Conflict | NotFound | None:
+def _obstacle(name: str, known: dict[str, StoredSchedule]) -> Conflict | NotFound | None:
     """Why the API may not touch it."""
     if missing := _missing(name, known):
         return missing
@@ -129,31 +128,21 @@ def _replaced(new: Definition, origin: Origin, by: str | None, old: StoredSchedu
 def remove_schedules(work: Work, names: Sequence[str]) -> list[Conflict | NotFound | None]:
     """Deletes schedules of the API. Their runs stay."""
     known = lock_schedules(work.connection, names)
-    refusals = [None if work.repeated and name not in known else _refusal(name, known) for name in names]
-    gone = [name for name, refusal in zip(names, refusals, strict=True) if refusal is None]
+    obstacles = [None if work.repeated and name not in known else _obstacle(name, known) for name in names]
+    gone = [name for name, obstacle in zip(names, obstacles, strict=True) if obstacle is None]
     work.connection.execute(delete(schedules).where(schedules.c.name.in_(gone)))
     work.connection.execute(delete(skips).where(skips.c.schedule.in_(gone)))
-    return refusals
+    return obstacles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulePause:
-    """No ticks until somebody resumes it, or for so long; and none to catch up with afterwards."""
-
-    name: str
-    by: str
-    reason: str | None = None
-    lasting: timedelta | None = None
-
-
-def pause_schedules(work: Work, pauses: Sequence[SchedulePause]) -> list[NotFound | None]:
+def pause_schedules(work: Work, pauses: Sequence[Pause]) -> list[NotFound | None]:
+    """No ticks meanwhile, and none to catch up with afterwards."""
     known = lock_schedules(work.connection, [pause.name for pause in pauses])
     results = [_missing(pause.name, known) for pause in pauses]
     for pause, missing in zip(pauses, results, strict=True):
         if missing is None:
-            until = work.now + pause.lasting if pause.lasting else None
-            values = {"paused": True, "paused_until": until, "paused_by": pause.by, "pause_reason": pause.reason}
-            _change(work.connection, pause.name, {**values, "next_at": until if known[pause.name].enabled else None})
+            next_at = pause.until(work.now) if known[pause.name].enabled else None
+            _change(work.connection, pause.name, {**pause.values(work.now), "next_at": next_at})
     _announce(work.connection)
     return results
 

@@ -20,8 +20,8 @@ from gateway.store.bulk import select_pairs, select_rows
 from gateway.store.continuous import without_run
 from gateway.store.control import Cancellation, cancel_runs
 from gateway.store.leadership import Leading, NotLeading, refusal
+from gateway.store.pause import NOT_PAUSED
 from gateway.store.schedules import StoredSchedule, lock_schedules
-from gateway.store.scheduling import NOT_PAUSED
 from gateway.store.schema import events, is_running, is_unfinished, keys, runs, schedules
 from gateway.store.skips import record_skips
 from gateway.store.writer import Work

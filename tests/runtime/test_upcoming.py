@@ -14,8 +14,9 @@ from gateway.runtime.ticks import define
 from gateway.runtime.upcoming import COUNTED, PER_SCHEDULE, Upcoming, instants, upcoming
 from gateway.store.database import open_database
 from gateway.store.migrate import migrate
+from gateway.store.pause import Pause
 from gateway.store.schedules import Origin, StoredSchedule
-from gateway.store.scheduling import SchedulePause, Writing, pause_schedules, write_schedules
+from gateway.store.scheduling import Writing, pause_schedules, write_schedules
 from gateway.store.settings import DatabaseSettings
 from tests.store.scene import StoppedClock
 
@@ -32,7 +33,7 @@ async def look(
     lasting: timedelta,
     *,
     windows: dict[str, Window] | None = None,
-    pause: SchedulePause | None = None,
+    pause: Pause | None = None,
 ) -> Upcoming:
     """What is to come of these, as seen at an instant."""
     settings = DatabaseSettings.model_validate({"url": f"sqlite:///{folder}/gateway.db"})
@@ -154,7 +155,7 @@ async def test_nothing_is_to_come_of_what_is_not_timed_or_off(tmp_path: Path, fi
 
 @pytest.mark.parametrize(("lasting", "hours"), [(None, []), (2.5 * HOUR, [1, 2])])
 async def test_a_pause_is_waited_for_if_it_ends(tmp_path: Path, lasting: timedelta | None, hours: list[int]) -> None:
-    pause = SchedulePause(name="s", by="me", lasting=lasting)
+    pause = Pause(name="s", by="me", lasting=lasting)
     schedules = {"s": {"cron": "0 * * * *"}}
     found = await look(tmp_path, schedules, "2027-01-15T22:00:00+00:00", 4 * HOUR, pause=pause)
 
