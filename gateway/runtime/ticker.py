@@ -88,15 +88,14 @@ class Ticker:
         """Makes what is due; returns how many seconds there are until the next look."""
         snapshot = self._current.snapshot
         now, next_at = await self._look_at_the_clock()
-        if snapshot is not self._followed:
+        is_new, is_set_back = snapshot is not self._followed, now < self._last_now - SET_BACK
+        if is_new:
             await self._follow_file(leading, snapshot)
-            await self._look_again(leading, await misjudged_schedules(self._database, now, rules))
-            self._followed = snapshot
-            return 0.0
-        if now < self._last_now - SET_BACK:
+        if is_set_back:
             log.warning("ticker.clock_set_back", by=str(self._last_now - now))
+        if is_new or is_set_back:
             await self._look_again(leading, await misjudged_schedules(self._database, now, rules))
-            self._last_now = now
+            self._followed, self._last_now = snapshot, now
             return 0.0
         self._last_now = now
         if next_at is not None and next_at <= now:

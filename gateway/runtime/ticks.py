@@ -30,7 +30,7 @@ def define(name: str, schedule: Schedule) -> Definition:
     zone = str(schedule.timezone)
     return Definition(
         name=name,
-        fields=orjson.dumps(schedule.model_dump(mode="json", exclude_unset=True)),
+        fields=orjson.dumps(schedule.model_dump(mode="json", exclude_unset=True, include={*Schedule.model_fields})),
         timing=_hash(schedule.model_dump(mode="json", include={*Schedule.TIMING})),
         timezone=zone,
         zone_rules=rules(zone),
