@@ -10,19 +10,23 @@ from typing import Any
 import orjson
 import structlog
 
+from gateway.core import strict_json
 from gateway.core.duration import format_duration
 from gateway.core.errors import TemplateError, Unavailable
-from gateway.core.outcome import BrokenOff, Outcome, PermanentFailure, RetryableFailure
+from gateway.core.outcome import BrokenOff, Cancelled, Outcome, PermanentFailure, RetryableFailure
+from gateway.core.progress import Progress
 from gateway.core.template import clock
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
+from gateway.store.handles import Checkpoint, keep_handles
 from gateway.store.history import events_of
 
 log = structlog.get_logger(__name__)
 
 MAX_LOG_LINES = 1000
 MAX_LOG_CHARACTERS = 256 * 1024
+STORE_AGAIN_AFTER = 1.0
 
 
 class Attempt:
@@ -31,7 +35,8 @@ class Attempt:
     `stop` ends it from outside, with the outcome this shall have.
     """
 
-    def __init__(self, run: ClaimedRun, snapshot: Snapshot) -> None:
+    def __init__(self, run: ClaimedRun, snapshot: Snapshot, database: Database) -> None:
+        self._database = database
         self.run = run
         self.run_id = run.id
         self.number = run.attempt
@@ -39,6 +44,10 @@ class Attempt:
         self.traceparent = f"00-{run.id.replace('-', '')}-{secrets.token_hex(8)}-01"
         self.context: Mapping[str, Any] = {}
         self.at_once = False
+        self.cancelling = run.cancelling
+        self.handle: Mapping[str, Any] | None = None if run.handle is None else orjson.loads(run.handle)
+        self.following = run.following
+        self.latest_progress: Progress | None = None
         self.snapshot = snapshot
         self._target = snapshot.targets[run.target]
         self.settings = self._target.settings
@@ -50,6 +59,31 @@ class Attempt:
         """Adds to the log of the attempt, of which the last thousand lines are kept."""
         self._lines.extend(text.splitlines())
 
+    def progress(self, progress: Progress) -> None:
+        """Says how far the call has come."""
+        self.latest_progress = progress
+
+    async def checkpoint(self, handle: Mapping[str, Any]) -> None:
+        """Stores the handle of a job; a database that is away is waited for as long as the attempt may last.
+
+        What has been started must be known: even a call that is cancelled meanwhile stores this first.
+        """
+        self.handle, self.following = handle, True
+        await asyncio.shield(self._keep(handle))
+
+    async def _keep(self, handle: Mapping[str, Any]) -> None:
+        run = self.run
+        checkpoint = Checkpoint(
+            run_id=run.id, node_id=run.node_id, attempt=run.attempt, handle=strict_json.dump(dict(handle))
+        )
+        while True:
+            try:
+                await self._database.commit(keep_handles, checkpoint)
+            except Unavailable:
+                await asyncio.sleep(STORE_AGAIN_AFTER)
+            else:
+                return
+
     @property
     def log_tail(self) -> str:
         return "\n".join(self._lines)[-MAX_LOG_CHARACTERS:]
@@ -60,13 +94,14 @@ class Attempt:
         It may take its time to end well, unless it must end at once or is stopped again.
         """
         self.at_once |= at_once
+        self.cancelling |= isinstance(outcome, Cancelled)
         self._stopped = self._stopped or outcome
         if self._call is not None:
             self._call.cancel()
 
-    async def perform(self, database: Database) -> Outcome:
+    async def perform(self) -> Outcome:
         """Calls the target and returns what became of it; raises nothing of the target's making."""
-        self._call = asyncio.create_task(self._perform(database), name=f"attempt {self.run_id}")
+        self._call = asyncio.create_task(self._perform(), name=f"attempt {self.run_id}")
         if self._stopped:
             self._call.cancel()
         try:
@@ -81,9 +116,9 @@ class Attempt:
             log.exception("attempt.crashed", run_id=self.run_id, target=self.run.target)
             return RetryableFailure(reason="an error in the gateway itself; its log has the details")
 
-    async def _perform(self, database: Database) -> Outcome:
+    async def _perform(self) -> Outcome:
         timeout = self.settings.timeout
-        self.context = await self._context(database)
+        self.context = await self._context()
         try:
             call = self._target.render(self.context)
         except TemplateError as error:
@@ -96,18 +131,18 @@ class Attempt:
                 reason=f"timed out after {format_duration(timeout)}", reached=not self.settings.LATE_IS_UNREACHED
             )
 
-    async def _context(self, database: Database) -> dict[str, Any]:
+    async def _context(self) -> dict[str, Any]:
         """What templates see; the events are loaded only where a template looks at them."""
         names = self._target.names
         events = []
         if names & {"event", "events"}:
-            events = await events_of(database, self.run_id, latest_only="events" not in names)
+            events = await events_of(self._database, self.run_id, latest_only="events" not in names)
         return {
             "event": events[-1] if events else None,
             "events": events,
             "payload": orjson.loads(self.run.payload) if "payload" in names else None,
             "run": _shown(self.run),
-            "now": clock(database.now()),
+            "now": clock(self._database.now()),
         }
 
 

@@ -20,7 +20,7 @@ from gateway.runtime.ticks import following
 from gateway.store.claim import Claim, ClaimedRun, claim, next_due
 from gateway.store.database import Database
 from gateway.store.lapse import Lapsing, lapse
-from gateway.store.settle import Attempted, Ended, settle_attempts
+from gateway.store.settle import Attempted, Ended, Job, settle_attempts
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +95,7 @@ class Dispatcher:
         """Claims nothing more, lets attempts end within `grace`, then breaks off the rest, which are due again."""
         self._claiming = False
         self._wake.set()
+        self._hand_over()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), LAST_CLAIM)
         if self._tasks:
@@ -104,6 +105,12 @@ class Dispatcher:
                 attempt.stop(BrokenOff())
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=patience)
+
+    def _hand_over(self) -> None:
+        """Jobs go on without us; another node, or this one when it is back, follows them."""
+        for attempt in self._attempts.values():
+            if attempt.following:
+                attempt.stop(BrokenOff(reason="the gateway shut down; its job goes on and is followed"))
 
     async def finish(self) -> None:
         """Waits until all attempts that are in progress now have ended."""
@@ -188,7 +195,7 @@ class Dispatcher:
         if (run.id, run.attempt) in self._attempts:
             return
         is_known = run.target in self._current.snapshot.targets
-        attempt = Attempt(run, self._current.snapshot if is_known else claimed_by)
+        attempt = Attempt(run, self._current.snapshot if is_known else claimed_by, self._database)
         if not is_known:
             attempt.stop(BrokenOff(reason="its target was removed from the configuration"))
         self._attempts[run.id, run.attempt] = attempt
@@ -199,7 +206,7 @@ class Dispatcher:
     async def _carry_out(self, attempt: Attempt) -> None:
         run = attempt.run
         try:
-            outcome = await attempt.perform(self._database)
+            outcome = await attempt.perform()
             await self._settle(attempt, outcome)
         finally:
             del self._attempts[run.id, run.attempt]
@@ -212,6 +219,7 @@ class Dispatcher:
             run=run,
             outcome=outcome,
             log=attempt.log_tail,
+            job=Job(handle=attempt.handle, following=attempt.following),
             node=self._lease.node.name,
             finished_at=self._database.now(),
             retry=settings.retry,

@@ -74,6 +74,9 @@ class ClaimedRun:
     depth: int
     requested_by: str | None
     retried_from: str | None
+    cancelling: bool
+    handle: bytes | None
+    following: bool
 
 
 _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)

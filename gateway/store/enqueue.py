@@ -217,6 +217,7 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "due_at": first_due(request, now),
         "not_before": None,
         "cancelling": False,
+        "following": False,
         "event_id": next(iter(cargo.event_ids), None),
         "events": len(cargo.event_ids),
         "size": cargo.size,
@@ -275,6 +276,7 @@ def as_held(run: dict[str, Any]) -> Held:
         state=State(run["state"]),
         created_at=run["created_at"],
         cancelling=run["cancelling"],
+        following=run["following"],
         events=run["events"],
         size=run["size"],
     )

@@ -21,7 +21,7 @@ _COLUMNS = tuple(
     for name in (
         *("id", "state", "target", "trigger", "schedule", "key", "lane", "behind", "created_at", "due_at"),
         *("started_at", "attempt", "failures", "losses", "node_id", "cancelling", "event_id", "events", "size"),
-        *("origin_event_id", "depth", "reason"),
+        *("origin_event_id", "depth", "reason", "handle", "following"),
     )
 )
 _LOCK_RUNS = (
@@ -66,9 +66,12 @@ class Releasing:
         rows = select_rows(self.work.connection, _LOCK_BEHIND, self.runs)
         self._behind = {row.behind: dict(row._mapping) for row in rows}  # noqa: SLF001 - the documented name
 
-    def leave(self, run: Any, move: Move, retry_at: datetime | None = None) -> tuple[Move, str | None]:
+    def leave(
+        self, run: Any, move: Move, retry_at: datetime | None = None, *, is_kept: bool = False
+    ) -> tuple[Move, str | None]:
         """What a run's move means for those behind it; a retry becomes a takeover where a newer run waits.
 
+        Not so where it `is_kept`, because it goes on to follow a job: then the newer one stays behind it.
         Returns the move it really makes and the run that supersedes it, if one does.
         """
         if run.lane is not None:
@@ -79,7 +82,7 @@ class Releasing:
             if newer:
                 self._move_up(newer, run.behind)
             return move, None
-        if newer is None or not as_held(newer).has_room_for(run.events, run.size):
+        if newer is None or is_kept or not as_held(newer).has_room_for(run.events, run.size):
             return move, None
         self._hand_over(run, newer, retry_at)
         return Move.SUPERSEDE, newer["id"]

@@ -3,7 +3,8 @@
 `events` holds what happened and what was decided, `runs` what follows from it, `keys` is the enqueue-once table, and
 `run_events` lists the events a run merged beyond its first. `claimable` marks the runs that could start as soon as they
 are due, so that the index a claim reads holds nothing else. `schedules` says how far each schedule has been considered
-and when to look at it next, `skips` which of its ticks made no run, and `leadership` whose task that is.
+and when to look at it next, `skips` which of its ticks made no run, and `leadership` whose task that is. `live_logs`
+holds what calls in progress have said so far, and `pauses` what people stopped beside targets and schedules.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     literal_column,
 )
 from sqlalchemy.dialects import postgresql
@@ -146,6 +148,10 @@ runs = Table(
     Column("missed", Integer),
     Column("expires_at", Timestamp),
     Column("fresh_for", Span),
+    Column("paused", Boolean, nullable=False, default=False, server_default=false()),  # it waits for a pause to end
+    Column("handle", LargeBinary),  # of a job at the target: JSON
+    Column("following", Boolean, nullable=False, default=False, server_default=false()),  # that job may go on
+    Column("progress", LargeBinary),
 )
 # literals, not parameters: only so do both planners see that a partial index fits
 is_claimable = runs.c.claimable.is_(True)
@@ -172,6 +178,7 @@ _partial("runs_behind", is_behind, runs.c.behind)
 _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
 _partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
 _partial("runs_expiring", may_expire, runs.c.expires_at)
+_partial("runs_paused", runs.c.paused.is_(True), runs.c.trigger, runs.c.target, runs.c.key)
 _partial("runs_to_be_fresh", may_be_fresh, runs.c.target, runs.c.due_at)
 
 keys = Table(
@@ -207,6 +214,29 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
+live_logs = Table(
+    "live_logs",
+    metadata,
+    Column("run_id", Id, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("text", Prose, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("kind", String(10), primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("key", Text, primary_key=True),  # empty where all keys are meant
+    Column("paused_at", Timestamp, nullable=False),
+    Column("paused_until", Timestamp),
+    Column("paused_by", Name, nullable=False),
+    Column("pause_reason", Prose),
+    sqlite_with_rowid=False,
+)
+
 targets = Table(
     "targets",
     metadata,
@@ -218,6 +248,7 @@ targets = Table(
     Column("breaker_failures", Integer, nullable=False, default=0),
     Column("breaker_pause", Span),
     Column("open_until", Timestamp),
+    Column("next_call_at", Timestamp),  # when the calls so far have used up its rate
 )
 
 nodes = Table(

@@ -5,7 +5,7 @@ holds everywhere: targets, keys, runs.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -39,11 +39,21 @@ class Ended:
     outcome: Outcome
     settlement: Settlement
     ended_at: datetime
+    handle: bytes | None = None
+    following: bool = False
     superseded_by: str | None = None
 
 
 Announce = Callable[[Ended], Acceptance | None]
 """The event of a run's end with its plan, or `None` where nothing listens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a run has started at its target, and whether that is not known to have ended."""
+
+    handle: Mapping[str, Any] | None = None
+    following: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,8 @@ class Attempted:
     run: ClaimedRun
     outcome: Outcome
     log: str = ""
+    job: Job | None = None
+    """`None` where nobody can say: then it is as it was stored."""
     node: str | None
     finished_at: datetime
     retry: Retry = field(default_factory=Retry)
@@ -67,7 +79,7 @@ _OVER = FINAL - {State.SUPERSEDED}  # what supersedes a run is for its schedule 
 
 _WRITTEN = (
     *("state", "claimable", "due_at", "finished_at", "failures", "losses"),
-    *("reason", "output", "superseded_by"),
+    *("reason", "output", "superseded_by", "handle", "following"),
 )
 
 
@@ -104,16 +116,37 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
         return None
     del releasing.runs[row.id]  # the same attempt may have been handed in twice
     tried = Tried(failures=row.failures, losses=row.losses, started_at=row.started_at, cancelling=row.cancelling)
-    settlement = settle(tried, one.outcome, one.retry, work.now, random.random, repeat_lost=one.repeat_lost)  # noqa: TID251 - the core takes it from here
-    move, newer = releasing.leave(row, settlement.move, settlement.due_at)
+    handle, following = _job(one, row)
+    settlement = settle(  # a job that goes on is followed: that calls nothing twice
+        tried,
+        one.outcome,
+        one.retry,
+        work.now,
+        random.random,
+        repeat_lost=one.repeat_lost or following,  # noqa: TID251 - the core takes it from here
+    )
+    move, newer = releasing.leave(row, settlement.move, settlement.due_at, is_kept=following)
     if move is Move.CANCEL and row.reason:
         settlement = replace(settlement, reason=row.reason)
     if newer:
         settlement = replace(settlement, move=move, reason=f"{settlement.reason}; superseded by run {newer}")
     state = after(State.RUNNING, move)
     return Ended(
-        run=one.run, state=state, outcome=one.outcome, settlement=settlement, ended_at=work.now, superseded_by=newer
+        run=one.run,
+        state=state,
+        outcome=one.outcome,
+        settlement=settlement,
+        ended_at=work.now,
+        handle=handle,
+        following=following,
+        superseded_by=newer,
     )
+
+
+def _job(one: Attempted, row: Any) -> tuple[bytes | None, bool]:
+    if one.job is None:
+        return row.handle, row.following
+    return None if one.job.handle is None else orjson.dumps(one.job.handle), one.job.following
 
 
 def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
@@ -134,6 +167,8 @@ def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
         "reason": settlement.reason,
         "output": None if output is None else orjson.dumps(output),
         "superseded_by": ended.superseded_by,
+        "handle": ended.handle,
+        "following": ended.following,
     }
 
 

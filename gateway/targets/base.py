@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gateway.core.breaker import Breaker
 from gateway.core.duration import Duration
 from gateway.core.outcome import Outcome
+from gateway.core.progress import Progress
 from gateway.core.retry import Retry
 from gateway.core.template import Template, sees
 
@@ -79,9 +80,22 @@ class Attempt(Protocol):
     """The run's payload as the JSON text it is stored as."""
     at_once: bool
     """Whether a call that is cancelled has no time left to end well: another node may begin it again."""
+    cancelling: bool
+    """Whether somebody cancelled the run: then a call that is cancelled also ends what it started at the target."""
+    handle: Mapping[str, Any] | None
+    """By what the job is known that this run started at the target, in an earlier attempt or in this one."""
+    following: bool
+    """Whether that job is not known to have ended; whoever learns that it has says so here, which is stored with the
+    outcome."""
 
     def log(self, text: str) -> None:
         """Adds to the attempt's log."""
+
+    def progress(self, progress: Progress) -> None:
+        """Says how far the call has come; the last word counts."""
+
+    async def checkpoint(self, handle: Mapping[str, Any]) -> None:
+        """Stores the handle of a job that may go on without us; it is safe when this returns."""
 
 
 class Target(Protocol):
