@@ -5,6 +5,7 @@ what the `event:` section leaves open is taken from there.
 """
 
 import hashlib
+import math
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ REJECTED = "gateway.rejected"
 MAX_HEADERS = 64 * 2**10  # bytes, as JSON
 REDELIVERED_WITHIN = timedelta(hours=1)
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
-_SCALARS = frozenset({bool, int, float, str})
+_SCALARS = frozenset({type(None), bool, int, str})
 _KEPT = ("content_type", "correlation_id", "exchange", "routing_key", "reply_to", "app_id")
 _COUNTERS = ("x-delivery-count", "x-acquired-count")  # differ between two deliveries of one message
 
@@ -193,7 +194,7 @@ def _storable(table: Mapping[str, Any], what: str) -> dict[str, Any]:
 def _converted(value: Any, what: str, levels: int) -> Any:
     if levels < 0:
         raise Unparseable(f"{what} nested deeper than {strict_json.MAX_DEPTH} levels")
-    if value is None or type(value) in _SCALARS:
+    if type(value) in _SCALARS or (type(value) is float and math.isfinite(value)):  # JSON has no other numbers
         return value
     match value:
         case Mapping():

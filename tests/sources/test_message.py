@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.core.event import Event
@@ -143,18 +146,56 @@ def test_s17_honest_headers_of_all_types_are_seen() -> None:
         "none": None,
         "when": NOW,
         "number": Decimal("1.5"),
+        "no JSON": [float("nan"), float("-inf")],
         "table": {"list": [1, True, 2.5, b"x", {"deep": None}]},
     }
     event = read(message(b"{}", table), event={"object": "{{ headers }}"})
 
     assert event.rejection is None
+    assert event.object == orjson.loads(orjson.dumps(event.object))
     assert event.object == {
         "bytes": "\ufffd",
         "none": None,
         "when": NOW.isoformat(),
         "number": "1.5",
+        "no JSON": ["nan", "-inf"],
         "table": {"list": [1, True, 2.5, "x", {"deep": None}]},
     }
+
+
+FIELDS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=4)
+    | st.datetimes(timezones=st.just(UTC))
+    | st.decimals(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
+    max_leaves=6,
+)
+BODIES = st.binary(max_size=30) | st.sampled_from(
+    [b"{}", b'"\\ud800"', b'{"specversion": "1.0", "id": "a", "source": "b", "type": "c"}']
+)
+ATTRIBUTES = [f"cloudEvents{mark}{name}" for mark in ":_" for name in ("specversion", "id", "source", "type", "data")]
+SOURCES = [source(), source(body="text", event={"id": "{{ headers.a }}", "object": "{{ headers }}"})]
+
+
+@given(
+    raw=BODIES,
+    headers=st.dictionaries(st.sampled_from(["a", "x-death", *ATTRIBUTES]), st.just("1.0") | FIELDS, max_size=6),
+    properties=st.fixed_dictionaries({}, optional=dict.fromkeys([*ABSENT, "routing_key", "app_id"], FIELDS)),
+    content_type=st.sampled_from(["application/cloudevents+json", "application/json", "text/plain", ""]),
+)
+def test_s20_any_message_is_an_event_that_is_stored_as_it_was_seen(
+    raw: bytes, headers: dict[str, Any], properties: dict[str, Any], content_type: str
+) -> None:
+    for one in SOURCES:
+        event = one.reader.read(message(raw, headers, **{"content_type": content_type, **properties}), NOW, 1000)
+
+        assert orjson.loads(event.body) == event.data
+        assert orjson.loads(orjson.dumps([event.object, dict(event.headers)])) == [event.object, event.headers]
 
 
 @pytest.mark.parametrize(
