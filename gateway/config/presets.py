@@ -12,7 +12,8 @@ A preset is one file, `SECTION/NAME.yaml`, in `gateway/presets/` or in the folde
 
 In the settings, `$(name)` as a whole value stands for the value of a parameter, of whatever type; inside a text for its
 text. A key whose value is a parameter that has neither a value nor a default is left out. What the user writes beside
-`preset:` goes over the settings, mapping by mapping; lists replace.
+`preset:` goes over the settings, mapping by mapping; lists replace, and so does a mapping of another `scheme`. A
+parameter that is used nowhere after that is not asked for.
 """
 
 import re
@@ -21,7 +22,7 @@ from pathlib import Path as Folder
 
 from gateway.config.library import SECTIONS, Library, Preset, bundled
 from gateway.config.problem import Path, Place, Problem
-from gateway.config.tree import Mapping, Node, Scalar, Sequence, child, merged, plain, plant
+from gateway.config.tree import Mapping, Node, Scalar, Sequence, child, merged, plain, plant, scalars
 from gateway.core.wording import did_you_mean
 
 OWN = "presets_dir"
@@ -75,10 +76,15 @@ def _written_out(entry: Node, path: tuple[str, str], library: Library, problems:
         return entry
     named = entry.items[PRESET]
     preset = _looked_up(named, path, library, problems)
-    if preset is None or not _is_complete(preset, entry, named, path, problems):
+    if preset is None:
         return None
-    settings = _fill(plant(preset.settings, named.place), _values(preset, entry, named.place))
-    return merged(settings, entry.lacking(PRESET, *preset.params))
+    settings, beside = plant(preset.settings, named.place), entry.lacking(PRESET, *preset.params)
+    used = _used(merged(settings, beside), named.place)
+    missing = [name for name, param in preset.params.items() if param.required and name in used - entry.items.keys()]
+    problems.extend(_missing(name, preset, named, path) for name in missing)
+    if missing:
+        return None
+    return merged(_fill(settings, _values(preset, entry, named.place)), beside)
 
 
 def _looked_up(named: Node, path: tuple[str, str], library: Library, problems: list[Problem]) -> Preset | None:
@@ -92,12 +98,16 @@ def _looked_up(named: Node, path: tuple[str, str], library: Library, problems: l
     return None
 
 
-def _is_complete(preset: Preset, entry: Mapping, named: Node, path: Path, problems: list[Problem]) -> bool:
-    missing = {name: param for name, param in preset.params.items() if param.required and name not in entry.items}
-    for name, param in missing.items():
-        message = f"the preset {_value(named)} needs {name!r}" + (f": {param.description}" if param.description else "")
-        problems.append(named.place.problem(path, message))
-    return not missing
+def _used(written: Node, place: Place) -> set[str]:
+    """The parameters in what stands in one place: that of the preset."""
+    texts = (str(scalar.value) for scalar in scalars(written) if scalar.place is place)
+    return {name for text in texts for name in _PARAM.findall(text)}
+
+
+def _missing(name: str, preset: Preset, named: Node, path: Path) -> Problem:
+    described = preset.params[name].description
+    message = f"the preset {_value(named)} needs {name!r}" + (f": {described}" if described else "")
+    return named.place.problem(path, message)
 
 
 def _values(preset: Preset, entry: Mapping, place: Place) -> dict[str, Node]:

@@ -3,11 +3,13 @@
 Reading, including, overriding and presets work on this tree; only then is it validated. Its parts are never changed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.config.problem import Path, Place
 
+_SCHEME = "scheme"
 Plain = str | int | float | bool | None
 
 
@@ -112,7 +114,26 @@ def without(node: Mapping, path: Path) -> Mapping:
 
 def merged(under: Node, over: Node) -> Node:
     """Two trees in one: mappings item by item, of everything else the one that is over the other."""
-    if not isinstance(under, Mapping) or not isinstance(over, Mapping):
+    if not isinstance(under, Mapping) or not isinstance(over, Mapping) or _is_another(under, over):
         return over
     both = {key: merged(under.items[key], node) for key, node in over.items.items() if key in under.items}
     return Mapping(under.place, {**under.items, **over.items, **both}, {**under.keys, **over.keys})
+
+
+def scalars(node: Node) -> Iterator[Scalar]:
+    """All single values, in order."""
+    match node:
+        case Mapping(items=items):
+            for item in items.values():
+                yield from scalars(item)
+        case Sequence(items=several):
+            for item in several:
+                yield from scalars(item)
+        case Scalar():
+            yield node
+
+
+def _is_another(under: Mapping, over: Mapping) -> bool:
+    """Whether they are of two schemes: what belongs to one means nothing to the other."""
+    one, other = child(under, _SCHEME), child(over, _SCHEME)
+    return one is not None and other is not None and plain(one) != plain(other)

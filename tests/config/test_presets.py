@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.config.library import SECTIONS, Library, Preset, bundled
+from gateway.sources import webhook
+from gateway.sources.credentials import Basic, Token
 from tests.config.conftest import Load, Problems
 
 HTTP = Preset.model_validate(
@@ -118,6 +120,35 @@ class TestParameters:
 )
 def test_s14_an_unknown_preset_is_refused(problems: Problems, text: str, problem: str) -> None:
     assert problems(text, {"SECRET": "hunter2"})[0] == f"config.yaml:{problem}"
+
+
+ALERTMANAGER = "sources: {{alerts: {{preset: alertmanager, {}}}}}"
+
+
+def test_a_verify_of_another_scheme_stands_alone_and_needs_no_secret_of_the_preset(load: Load) -> None:
+    verify = "verify: {scheme: basic, username: prometheus, password: p}"
+    source = load(ALERTMANAGER.format(verify)).config.sources["alerts"]
+
+    assert isinstance(source, webhook.Settings)
+    assert isinstance(source.verify, Basic)
+    assert source.event.type.source == "alertmanager.{{ body.status }}"
+
+
+def test_a_verify_of_the_same_scheme_goes_over_that_of_the_preset(load: Load) -> None:
+    source = load(ALERTMANAGER.format("secret: s, verify: {scheme: token, name: X-Token}")).config.sources["alerts"]
+
+    assert isinstance(source, webhook.Settings)
+    assert isinstance(source.verify, Token)
+    assert (source.verify.name, source.verify.prefix) == ("X-Token", "Bearer ")
+
+
+def test_a_secret_of_ones_own_makes_that_of_the_preset_needless(load: Load) -> None:
+    assert load(ALERTMANAGER.format("verify: {secret: s}")).presets == {"alerts": "alertmanager"}
+
+
+@pytest.mark.parametrize("scheme", ["token", "[basic]", "{a: b}", "null", "1"])
+def test_a_scheme_that_is_none_or_the_same_lets_nobody_off(problems: Problems, scheme: str) -> None:
+    assert problems(ALERTMANAGER.format(f"verify: {{scheme: {scheme}}}"))
 
 
 def test_which_presets_the_sources_use_is_known(load: Load) -> None:
