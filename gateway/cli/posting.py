@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import orjson
@@ -17,7 +18,7 @@ from gateway.core.printable import one_line
 from gateway.core.wording import did_you_mean
 from gateway.runtime.settings import Server
 from gateway.sources import webhook
-from gateway.sources.imitate import imitate
+from gateway.sources.imitate import imitate, proven
 
 SAMPLE_ID = "00000000-0000-4000-8000-000000000000"
 SAMPLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,12 +59,16 @@ def prepare(
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
     time = SAMPLE_TIME if keep else now
-    raw = body if body is not None else _fresh(_sample(loaded.library, source, preset), uuid, time)
-    headers = _headers(settings, over(sample_headers(loaded.library, preset), extra or {}), raw, now, uuid)
-    path = settings.path or f"/hooks/{source}"
+    given = body if body is not None else _fresh(_sample(loaded.library, source, preset), uuid, time)
+    sample = over(sample_headers(loaded.library, preset), extra or {})
+    try:
+        raw = proven(settings, given)
+        headers = imitate(settings, sample, raw, now, uuid)
+    except (ValueError, TemplateError, Unverified) as error:
+        raise Failure(f"It cannot be signed as the sender would: {one_line(str(error))}", Exit.USAGE) from error
     return Posting(
         method=settings.methods[0],
-        url=f"{_base_url(loaded.config.server)}{path}",
+        url=_url(loaded.config.server, source, settings),
         headers=over(headers, extra or {}),
         body=raw,
     )
@@ -103,19 +108,15 @@ def sample_headers(library: Library, preset: str | None) -> Mapping[str, str]:
     return headers
 
 
-def _headers(
-    settings: webhook.Settings, sample: Mapping[str, str], raw: bytes, now: datetime, uuid: str
-) -> dict[str, str]:
-    try:
-        return imitate(settings, sample, raw, now, uuid)
-    except (ValueError, TemplateError, Unverified) as error:
-        raise Failure(f"It cannot be signed as the sender would: {one_line(str(error))}", Exit.USAGE) from error
-
-
 def over(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The headers, with others in the place of those of the same name."""
     given = {name.lower() for name in extra}
     return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
+
+
+def _url(server: Server, source: str, settings: webhook.Settings) -> str:
+    query = urlencode(settings.verify.sign_query())
+    return _base_url(server) + (settings.path or f"/hooks/{source}") + (f"?{query}" if query else "")
 
 
 def _base_url(server: Server) -> str:

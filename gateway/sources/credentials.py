@@ -9,12 +9,14 @@ from gateway.core.errors import Unverified
 from gateway.sources.incoming import Received
 from gateway.sources.scheme import Scheme, Secrets, compare, decode, encode, required, sent_bytes
 
+Place = Literal["header", "query", "body"]
+
 
 class Token(Scheme):
     """A secret that is sent along."""
 
     scheme: Literal["token"]
-    place: Literal["header", "query", "body"] = Field("header", alias="in")
+    place: Place = Field("header", alias="in")
     name: str = Field(min_length=1, description="Of the header, the query parameter, or the field of the body.")
     prefix: str = Field("", description="What stands before it, such as `Bearer `.")
     secret: Secrets = Field(description="One, or a list such as [new, old].")
@@ -26,9 +28,13 @@ class Token(Scheme):
         compare(self._tokens, [sent_bytes(sent.removeprefix(self.prefix))])
 
     def sign(self, unsigned: Received) -> dict[str, str]:  # noqa: ARG002 - the token is always the same
-        if self.place != "header":
-            raise ValueError(f"the token {self.name} stands in the {self.place}, not in a header")
-        return {self.name: self.prefix + self.secret[0].get_secret_value()}
+        return self._proof_in("header")
+
+    def sign_query(self) -> dict[str, str]:
+        return self._proof_in("query")
+
+    def sign_body(self) -> dict[str, str]:
+        return self._proof_in("body")
 
     @property
     def proving_headers(self) -> frozenset[str]:
@@ -41,6 +47,9 @@ class Token(Scheme):
     @cached_property
     def _tokens(self) -> tuple[bytes, ...]:
         return tuple(secret.get_secret_value().encode() for secret in self.secret)
+
+    def _proof_in(self, place: Place) -> dict[str, str]:
+        return {self.name: self.prefix + self.secret[0].get_secret_value()} if place == self.place else {}
 
     def _sent(self, received: Received) -> Any:
         if self.place == "header":

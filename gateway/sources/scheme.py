@@ -48,7 +48,15 @@ class Scheme(BaseModel):
         """Raises `Unverified` unless the sender knows a secret."""
 
     def sign(self, unsigned: Received) -> dict[str, str]:  # noqa: ARG002 - nothing to sign
-        """The headers with which a sender proves itself. Raises `ValueError` where the proof stands elsewhere."""
+        """The headers with which a sender proves itself."""
+        return {}
+
+    def sign_query(self) -> dict[str, str]:
+        """The parameters of the address with which it does."""
+        return {}
+
+    def sign_body(self) -> dict[str, str]:
+        """The fields of the body with which it does."""
         return {}
 
     def replay_of(self, received: Received) -> str | None:  # noqa: ARG002 - nothing is signed

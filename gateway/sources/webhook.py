@@ -76,6 +76,8 @@ class Settings(base.Settings):
             raise ValueError(f"headers: {min(proofs)} is not kept, it holds a proof")
         if self.form_field and self.body != "json":
             raise ValueError("form_field goes with body: json")
+        if self.verify.proving_field and self.body == "text":
+            raise ValueError("verify: a text has no fields in which a token could stand")
         return self
 
     @model_validator(mode="after")

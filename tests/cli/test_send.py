@@ -3,6 +3,7 @@
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
@@ -23,7 +24,8 @@ def event_of(config: Path, source: str, asked: Asked) -> Event:
     """What the source of the configuration makes of a request. Raises where it does not believe it."""
     settings = load(config, {}).config.sources[source]
     assert isinstance(settings, Settings)
-    incoming = Incoming(method=asked.method, headers=asked.headers, query={}, raw=asked.body, remote="127.0.0.1")
+    query = dict(parse_qsl(urlsplit(asked.path).query))
+    incoming = Incoming(method=asked.method, headers=asked.headers, query=query, raw=asked.body, remote="127.0.0.1")
     return event(WebhookSource(source, settings).to_events(incoming, datetime.now(UTC)))  # noqa: TID251 - as it was signed
 
 
@@ -148,13 +150,21 @@ def test_a_source_without_sample_needs_a_file(gateway: Run, config: Path) -> Non
     assert "FILE" in result.stderr
 
 
-def test_a_proof_outside_the_headers_cannot_be_sent(gateway: Run, config: Path) -> None:
-    config.write_text(CONFIG.replace("name: X-Token,", "name: token, in: query,"))
-    Path("body").write_text("{}")
-    result = gateway("send", "by-token", "body")
+@pytest.mark.parametrize("place", ["query", "body"])
+def test_a_token_stands_where_the_source_looks_for_it(gateway: Run, config: Path, stub: Stub, place: str) -> None:
+    config.write_text(CONFIG.replace("name: X-Token,", f"name: t, in: {place},"))
+    stub.answers = [(202, ACCEPTED)]
+    assert gateway("send", "by-token", "-", stdin=b"{}").exit_code == 0
+
+    assert event_of(config, "by-token", stub.asked[0]).data == {}
+
+
+def test_a_body_that_has_no_place_for_the_token_is_not_sent(gateway: Run, config: Path) -> None:
+    config.write_text(CONFIG.replace("name: X-Token,", "name: t, in: body,"))
+    result = gateway("send", "by-token", "-", stdin=b"[]")
 
     assert result.exit_code == 2
-    assert "query" in result.stderr
+    assert "field t" in result.stderr
 
 
 @pytest.mark.parametrize(

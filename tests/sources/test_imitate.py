@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import TemplateError
-from gateway.sources.imitate import imitate
+from gateway.sources.imitate import imitate, proven
 from tests.sources.senders import NOW, event, incoming, source
 from tests.sources.test_verify import SCHEMES
 
@@ -44,8 +44,29 @@ def test_bodies_that_are_no_json() -> None:
         imitate(source(body="text").settings, {"X-Kind": "{{ body.kind }}"}, b"text", NOW)
 
 
-@pytest.mark.parametrize("place", ["query", "body"])
-def test_a_token_that_is_in_no_header_cannot_be_imitated(place: str) -> None:
-    verify: dict[str, Any] = {"scheme": "token", "in": place, "name": "t", "secret": "s"}
-    with pytest.raises(ValueError, match=f"stands in the {place}"):
-        imitate(source(verify=verify).settings, {}, BODY, NOW)
+TOKEN: dict[str, Any] = {"scheme": "token", "name": "t", "prefix": "p ", "secret": ["ü&=", "old"]}
+
+
+def test_a_token_in_the_query() -> None:
+    webhook = source(verify=TOKEN | {"in": "query"})
+
+    assert proven(webhook.settings, BODY) == BODY
+    assert event(webhook.to_events(incoming(BODY, {}, webhook.settings.verify.sign_query()), NOW)).body == BODY
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"), [("json", BODY), ("json", b"{}"), ("json", b' {"t": "p old"}'), ("form", b"a=1"), ("form", b"")]
+)
+def test_a_token_in_the_body(kind: str, raw: bytes) -> None:
+    webhook = source(verify=TOKEN | {"in": "body"}, body=kind)
+    body = proven(webhook.settings, raw)
+
+    assert webhook.settings.verify.sign_query() == imitate(webhook.settings, {}, body, NOW) == {}
+    assert "t" not in event(webhook.to_events(incoming(body), NOW)).data
+    assert body == raw or b"old" not in raw
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"no JSON", b"\xff"])
+def test_a_body_without_fields_has_no_place_for_a_token(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="field t"):
+        proven(source(verify=TOKEN | {"in": "body"}).settings, raw)

@@ -273,6 +273,7 @@ BROKEN_SETTINGS: list[dict[str, Any]] = [
     {"verify": {"scheme": "hmac", "header": "X", "secret": "s", "prefix": "v1,"}},
     {"verify": {"scheme": "hmac", "header": "X Y", "secret": "s"}},
     {"verify": {"scheme": "token", "in": "cookie", "name": "t", "secret": "s"}},
+    {"verify": {"scheme": "token", "in": "body", "name": "t", "secret": "s"}, "body": "text"},
     {"verify": {"scheme": "basic", "username": "a:b", "password": "s"}},
 ]
 
