@@ -11,9 +11,10 @@ A preset is one file, `SECTION/NAME.yaml`, in `gateway/presets/` or in the folde
     sample: {headers: {…}, …}
 
 In the settings, `$(name)` as a whole value stands for the value of a parameter, of whatever type; inside a text for its
-text. A key whose value is a parameter that has neither a value nor a default is left out. What the user writes beside
-`preset:` goes over the settings, mapping by mapping; lists replace, and so does a mapping of another `scheme`. A
-parameter that is used nowhere after that is not asked for.
+text. A key whose value mentions a parameter that has neither a value nor a default is left out, and so is such an item of
+a list. Defaults may mention other parameters. What the user writes beside `preset:` goes over the settings, mapping by
+mapping; lists replace, and so does a mapping of another `scheme`. A parameter that is used nowhere after that is not
+asked for.
 """
 
 import re
@@ -112,8 +113,10 @@ def _missing(name: str, preset: Preset, named: Node, path: Path) -> Problem:
 
 def _values(preset: Preset, entry: Mapping, place: Place) -> dict[str, Node]:
     given = {name: node for name, node in entry.items.items() if name in preset.params}
-    defaults = {name: param.default for name, param in preset.params.items() if "default" in param.model_fields_set}
-    return {name: plant(default, place) for name, default in defaults.items()} | given
+    optional = {name: param for name, param in preset.params.items() if "default" in param.model_fields_set}
+    defaults = {name: plant(param.default, place) for name, param in optional.items()}
+    known = defaults | given
+    return {name: _fill(node, known) for name, node in defaults.items() if not _is_left_out(node, known)} | given
 
 
 def _fill(node: Node, values: dict[str, Node]) -> Node:
@@ -132,13 +135,12 @@ def _fill(node: Node, values: dict[str, Node]) -> Node:
 
 
 def _is_left_out(node: Node, values: dict[str, Node]) -> bool:
-    whole = _PARAM.fullmatch(_value(node))
-    return whole is not None and whole[1] not in values
+    return not values.keys() >= set(_PARAM.findall(_value(node)))
 
 
 def _filled(text: str, place: Place, values: dict[str, Node]) -> Scalar:
     def fill(*, shown: bool) -> str:
-        return _PARAM.sub(lambda match: str(plain(values[match[1]], shown=shown)) if match[1] in values else "", text)
+        return _PARAM.sub(lambda match: str(plain(values[match[1]], shown=shown)), text)
 
     return Scalar(place, fill(shown=False), fill(shown=True))
 

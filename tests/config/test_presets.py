@@ -17,6 +17,8 @@ HTTP = Preset.model_validate(
             "port": {"default": 8000},
             "headers": {"default": {"X-Default": "yes"}},
             "key": {},
+            "home": {"default": "http://$(host):$(port)"},
+            "door": {"default": "$(host)?key=$(key)"},
         },
         "settings": {
             "kind": "http",
@@ -24,7 +26,16 @@ HTTP = Preset.model_validate(
             "headers": "$(headers)",
             "timeout": "7m",
             "retry": {"attempts": 3, "on": [409, 410]},
-            "json": {"port": "$(port)", "key": "$(key)", "list": ["$(key)", "$(host)"], "no": "$ (port) $(", "n": 1},
+            "json": {
+                "port": "$(port)",
+                "key": "$(key)",
+                "list": ["$(key)", "--key=$(key)", "$(host)"],
+                "bearer": "Bearer $(key)",
+                "home": "$(home)",
+                "door": "$(door)",
+                "no": "$ (port) $(",
+                "n": 1,
+            },
         },
     }
 )
@@ -56,8 +67,14 @@ class TestParameters:
         assert settings.json_body.source["port"] == 8000
 
     def test_a_parameter_without_value_and_default_takes_its_key_along(self, load: Load) -> None:
-        assert target(load, "host: h").json_body.source == {"port": 8000, "list": ["h"], "no": "$ (port) $(", "n": 1}
-        assert target(load, "host: h, key: k").json_body.source["list"] == ["k", "h"]
+        without = target(load, "host: h").json_body.source
+        assert without == {"port": 8000, "list": ["h"], "home": "http://h:8000", "no": "$ (port) $(", "n": 1}
+        given = target(load, "host: h, key: k").json_body.source
+        assert (given["list"], given["bearer"], given["door"]) == (["k", "--key=k", "h"], "Bearer k", "h?key=k")
+
+    def test_a_default_may_mention_other_parameters(self, load: Load) -> None:
+        assert target(load, "host: h, port: 81").json_body.source["home"] == "http://h:81"
+        assert target(load, "host: h, home: '$(port)'").json_body.source["home"] == "$(port)"
 
     def test_a_parameter_is_not_merged_but_put_in(self, load: Load) -> None:
         assert {*target(load, "host: h, headers: {X-Own: a}").headers} == {"X-Own"}
