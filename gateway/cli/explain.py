@@ -26,6 +26,7 @@ _RUNS = ("target", "runs_before", "runs_after")
 @click.option("--source", help="In place of an event: explain what this source makes of a body.")
 @click.option("--body", type=click.File("rb"), metavar="FILE", help="The body, byte by byte; - reads standard input.")
 @options.headers
+@options.properties
 @options.since
 @options.config
 @options.as_json
@@ -35,6 +36,7 @@ def command(
     source: str | None,
     body: BinaryIO | None,
     headers: Mapping[str, str],
+    properties: Mapping[str, str],
     since: str | None,
     config_file: Path,
     as_json: bool,
@@ -47,7 +49,7 @@ def command(
     EVENT_ID is an event that a running gateway has; it is explained as if it came now.
 
     With --source and --body no gateway is asked: the body goes through the configuration alone, without its proof and
-    without any other runs.
+    without any other runs. For a queue it is that of a message, with --header and --property.
 
     With --since the events that a running gateway has had since then are planned with the configuration of --config,
     and what it would have decided otherwise is listed, with the runs of each target: those that would be asked for
@@ -58,7 +60,7 @@ def command(
     if (source is None) != (body is None):
         raise click.UsageError("--source and --body go together")
     if source is not None and body is not None:
-        _print(explain_body(load(config_file), source, body.read(), headers), as_json=as_json)
+        _print(explain_body(load(config_file), source, body.read(), headers, properties), as_json=as_json)
     elif since is not None:
         _print_difference(compare(load(config_file), Client.from_environment(), since), as_json=as_json)
     else:

@@ -7,7 +7,7 @@ import click
 from gateway.core.printable import one_line
 
 
-def _read_headers(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+def _read_pairs(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition(":") for text in texts]
     if broken := [name for name, colon, value in pairs if not (name and colon and _fits_header(name + value))]:
         raise click.BadParameter(f"expected NAME:VALUE, got {one_line(broken[0])}")
@@ -35,8 +35,16 @@ headers = click.option(
     "headers",
     multiple=True,
     metavar="NAME:VALUE",
-    callback=_read_headers,
+    callback=_read_pairs,
     help="Goes over the sender's own.",
+)
+properties = click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="NAME:VALUE",
+    callback=_read_pairs,
+    help="Of a message of a queue, such as routing_key or message_id.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 since = click.option("--since", metavar="TIME", help="From then on: 2027-01-15T22:00:00Z, or an age such as 2h.")

@@ -17,7 +17,7 @@ from gateway.core.errors import TemplateError, Unverified
 from gateway.core.printable import one_line
 from gateway.core.wording import did_you_mean
 from gateway.runtime.settings import Server
-from gateway.sources import webhook
+from gateway.sources import base, webhook
 from gateway.sources.imitate import imitate, proven
 
 SAMPLE_ID = "00000000-0000-4000-8000-000000000000"
@@ -54,7 +54,7 @@ def prepare(
     With `keep` the sample stays as it is; otherwise it gets a new id and the present time. Headers in `extra` go over
     those of the sender. Raises `Failure`.
     """
-    settings = settings_of(loaded, source)
+    settings = _webhook(loaded, source)
     preset = loaded.presets.get(source)
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
@@ -74,12 +74,17 @@ def prepare(
     )
 
 
-def settings_of(loaded: Loaded, source: str) -> webhook.Settings:
-    """The section of a webhook source. Raises `Failure`."""
+def section_of(loaded: Loaded, source: str) -> base.Settings:
+    """The section of a source. Raises `Failure`."""
     settings = loaded.config.sources.get(source)
     if settings is None:
         hint = did_you_mean(source, loaded.config.sources)
         raise Failure(f"The configuration has no source {one_line(repr(source))}{hint}", Exit.USAGE)
+    return settings
+
+
+def _webhook(loaded: Loaded, source: str) -> webhook.Settings:
+    settings = section_of(loaded, source)
     if not isinstance(settings, webhook.Settings):
         raise Failure(f"{source} is a source of the kind {settings.kind}; only webhooks are posted to.", Exit.USAGE)
     return settings

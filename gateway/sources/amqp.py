@@ -21,7 +21,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.common import FieldTable
 from yarl import URL
 
-from gateway.sources.message import Message
+from gateway.sources.message import PROPERTIES, Message
 from gateway.sources.queue import QueueSource, Settings
 
 log = structlog.get_logger(__name__)
@@ -35,18 +35,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two sessions
 DELIVERY_LIMIT = 20  # of a message that breaks its consumer each time
 DEAD_LETTERS = ".dead-letters"
 _NAME: FieldTable = {"connection_name": "trigger-gateway"}
-_PROPERTIES = (
-    "message_id",
-    "correlation_id",
-    "content_type",
-    "content_encoding",
-    "app_id",
-    "user_id",
-    "reply_to",
-    "priority",
-    "expiration",
-    "timestamp",
-)
 
 Take = Callable[[QueueSource, Sequence[Message]], Awaitable[None]]
 """Returns once all messages are committed."""
@@ -274,7 +262,7 @@ def _message(delivered: DeliveredMessage) -> Message:
     return Message(
         body=delivered.body,
         headers=properties.headers or {},
-        properties=routed | {name: getattr(properties, name) for name in _PROPERTIES},
+        properties=routed | {name: getattr(properties, name) for name in PROPERTIES},
         redelivered=bool(delivered.redelivered),
     )
 

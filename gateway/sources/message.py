@@ -19,11 +19,25 @@ from gateway.core.errors import Rejected, TooLarge, Unparseable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.template import Template, clock, sees
+from gateway.core.wording import did_you_mean
 from gateway.sources import body, cloudevents
 from gateway.sources.base import Dedup
 from gateway.sources.mapping import EventTemplates
 
 REJECTED = "gateway.rejected"
+PROPERTIES = (
+    "message_id",
+    "correlation_id",
+    "content_type",
+    "content_encoding",
+    "app_id",
+    "user_id",
+    "reply_to",
+    "priority",
+    "expiration",
+    "timestamp",
+)
+"""Those that AMQP calls so; beside them are the `type`, and the `exchange` and `routing_key` of the delivery."""
 MAX_HEADERS = 64 * 2**10  # bytes, as JSON
 REDELIVERED_WITHIN = timedelta(hours=1)
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
@@ -76,6 +90,14 @@ class Message:
     headers: Mapping[str, Any]
     properties: Mapping[str, Any]
     redelivered: bool = False
+
+    @classmethod
+    def published(cls, queue: str, body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> "Message":
+        """What arrives of a message that is sent to a queue. Raises `ValueError` for properties that there are not."""
+        routed = dict.fromkeys(PROPERTIES) | {"type": None, "exchange": "", "routing_key": queue}
+        if unknown := properties.keys() - routed.keys():
+            raise ValueError(f"there is no property {min(unknown)!r:.60}{did_you_mean(min(unknown), routed)}")
+        return cls(body=body, headers=headers, properties={**routed, **properties})
 
 
 class Reader:

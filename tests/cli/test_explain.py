@@ -22,7 +22,7 @@ sources:
     split: "{{ body.alarms }}"
     event: {type: "{{ item }}"}
   github: {preset: github, secret: a-github-secret}
-  inventory: {kind: amqp, url: "amqp://localhost/", queue: inventory}
+  inventory: {kind: amqp, url: "amqp://localhost/", queue: inventory, event: {subject: "{{ headers.tenant }}"}}
 targets:
   sync: {kind: http, url: "http://127.0.0.1:9/{{ run.id }}", headers: {Authorization: "Bearer a-secret-of-the-target"}}
   program: {kind: command, argv: [echo, "{{ payload.host }}"]}
@@ -30,6 +30,7 @@ triggers:
   high: {on: alarms, target: sync, when: "event.data.severity == 'high'", once: {key: "{{ event.data.host }}"}}
   any: {on: alarms, target: program, payload: {host: "{{ event.data.host }}"}}
   each: {on: several, target: sync}
+  node: {on: {source: inventory, type: "node.*"}, target: sync}
   pushed: {on: {source: github, type: github.push}, target: sync}
 """
 HIGH = b'{"id": 1, "severity": "high", "host": "ams"}'
@@ -107,6 +108,31 @@ def test_the_sender_of_a_preset_sends_its_headers(gateway: Run, config: Path) ->
     assert orjson.loads(other.stdout)["triggers"][0]["decision"] == "filtered"
 
 
+def test_a_message_of_a_queue_is_explained_with_its_properties(gateway: Run, config: Path) -> None:
+    asked = ["explain", "--source", "inventory", "--body", "-", "--header", "tenant: a", "--json"]
+    bound = gateway(*asked, "--property", "routing_key:node.created", "--property", "message_id: 7", stdin=HIGH)
+    direct = gateway(*asked, stdin=HIGH)
+
+    document = orjson.loads(bound.stdout)
+    assert [document["event"][name] for name in ("type", "subject", "sender_id")] == ["node.created", "a", "7"]
+    assert [one["decision"] for one in document["triggers"]] == ["enqueued"]
+    assert orjson.loads(direct.stdout)["event"]["type"] == "inventory"
+
+
+def test_a_message_that_would_be_parked_says_why(gateway: Run, config: Path) -> None:
+    result = gateway("explain", "--source", "inventory", "--body", "-", stdin=b"{")
+
+    assert result.exit_code == 0
+    assert "gateway.rejected" in result.stdout
+    assert "not JSON" in result.stdout
+
+
+def test_a_property_that_there_is_not_suggests_the_nearest(gateway: Run, config: Path) -> None:
+    result = gateway("explain", "--source", "inventory", "--body", "-", "--property", "routing-key:a", stdin=b"{}")
+
+    assert "did you mean 'routing_key'?" in result.stderr
+
+
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b"\xff", b'{"severity": {}}', b"null"])
 def test_a_body_of_which_no_event_comes_is_refused(gateway: Run, config: Path, body: bytes) -> None:
     result = gateway("explain", "--source", "alarms", "--body", "-", stdin=body)
@@ -124,7 +150,9 @@ def test_a_body_of_which_no_event_comes_is_refused(gateway: Run, config: Path, b
         ["--body", "-"],
         ["an-id", "--body", "-"],
         ["--source", "ghost", "--body", "-"],
-        ["--source", "inventory", "--body", "-"],
+        ["--source", "inventory", "--body", "-", "--property", "routing-key:a"],
+        ["--source", "inventory", "--body", "-", "--property", "routing_key"],
+        ["--source", "alarms", "--body", "-", "--property", "type:alarm"],
         ["--source", "alarms", "--body", "missing.json"],
         ["--source", "alarms", "--body", "-", "--header", "nothing"],
         ["--source", "alarms", "--body", "-", "-c", "missing.yaml"],
