@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from gateway.config.include import INCLUDE
-from gateway.config.library import SECTIONS, bundled
+from gateway.config.library import SECTIONS, Library, Preset
 from gateway.config.model import NAMED, Config
 from gateway.config.presets import PRESET
 from gateway.config.problem import Path
@@ -20,14 +20,14 @@ _GLOBS = {
 }
 
 
-def schema() -> Schema:
-    """The JSON schema of a configuration file, references and the presets of the gateway included."""
+def schema(library: Library) -> Schema:
+    """The JSON schema of a configuration file, references and presets included."""
     root = _admit_references(model_schema())
     root["properties"][INCLUDE] = _GLOBS
     for section in NAMED:
         root["properties"][section]["additionalProperties"] = False
     for section in SECTIONS:
-        _admit_presets(root["properties"][section], section)
+        _admit_presets(root["properties"][section], section, library)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root}
 
 
@@ -97,14 +97,13 @@ def _admit_references(node: Any) -> Any:
     return copy
 
 
-def _admit_presets(section: Schema, name: str) -> None:
-    forms = [_preset_form(name, preset) for preset in bundled().names(name)]
-    written_out = section["patternProperties"]
-    section["patternProperties"] = {pattern: {"anyOf": [entry, *forms]} for pattern, entry in written_out.items()}
+def _admit_presets(root: Schema, section: str, library: Library) -> None:
+    forms = [_preset_form(name, library.load(section, name)) for name in library.names(section)]
+    written_out = root["patternProperties"]
+    root["patternProperties"] = {pattern: {"anyOf": [entry, *forms]} for pattern, entry in written_out.items()}
 
 
-def _preset_form(section: str, name: str) -> Schema:
-    preset = bundled().load(section, name)
+def _preset_form(name: str, preset: Preset) -> Schema:
     properties = {key: {"description": param.description} for key, param in preset.params.items()}
     required = [key for key, param in preset.params.items() if param.required]
     return {

@@ -44,7 +44,7 @@ def test_the_schema_is_json(gateway: Run) -> None:
     assert {"sources", "targets", "triggers"} <= schema["properties"].keys()
 
 
-def test_presets_of_ones_own_are_listed_shown_and_imitated(gateway: Run, stub: Stub) -> None:
+def test_presets_of_ones_own_are_listed_shown_imitated_and_in_the_schema(gateway: Run, stub: Stub) -> None:
     Path("own/sources").mkdir(parents=True)
     Path("own/samples").mkdir()
     text = "description: Doors\nsettings: {kind: webhook, verify: {scheme: none}}\nsample: {headers: {X-Kind: door}}\n"
@@ -55,6 +55,7 @@ def test_presets_of_ones_own_are_listed_shown_and_imitated(gateway: Run, stub: S
 
     assert "door\tsources\tDoors" in gateway("presets", "list").stdout.splitlines()
     assert gateway("presets", "show", "door").stdout == text
+    assert '"const": "door"' in gateway("schema").stdout
     assert gateway("send", "d").exit_code == 0
     assert (stub.asked[0].body, stub.asked[0].headers["x-kind"]) == (b'{"state":"open"}', "door")
 

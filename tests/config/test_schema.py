@@ -13,14 +13,14 @@ from gateway.config.tree import Mapping, plant
 
 
 def entries(section: str) -> list[dict[str, Any]]:
-    (entry,) = schema()["properties"][section]["patternProperties"].values()
+    (entry,) = schema(bundled())["properties"][section]["patternProperties"].values()
     forms: list[dict[str, Any]] = entry["anyOf"]
     return forms
 
 
 def test_it_has_every_section_and_include() -> None:
-    assert schema()["properties"].keys() == {*Config.model_fields, "include"}
-    assert schema()["additionalProperties"] is False
+    assert schema(bundled())["properties"].keys() == {*Config.model_fields, "include"}
+    assert schema(bundled())["additionalProperties"] is False
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -35,14 +35,14 @@ def test_it_has_a_form_for_every_preset(section: str) -> None:
 
 
 def test_numbers_may_be_references() -> None:
-    port = schema()["$defs"]["Server"]["properties"]["port"]
+    port = schema(bundled())["$defs"]["Server"]["properties"]["port"]
 
     assert [form["type"] for form in port["anyOf"]] == ["integer", "string"]
     assert port["default"] == 8080
 
 
 def test_it_knows_the_short_forms_of_on() -> None:
-    assert [form.get("type") for form in schema()["$defs"]["Trigger"]["properties"]["on"]["anyOf"]] == [
+    assert [form.get("type") for form in schema(bundled())["$defs"]["Trigger"]["properties"]["on"]["anyOf"]] == [
         "string",
         None,
         "array",
@@ -50,7 +50,7 @@ def test_it_knows_the_short_forms_of_on() -> None:
 
 
 def test_asking_for_it_does_not_change_it() -> None:
-    assert schema() == schema()
+    assert schema(bundled()) == schema(bundled())
 
 
 def test_it_says_which_keys_there_may_be() -> None:
