@@ -11,10 +11,9 @@ A preset is one file, `SECTION/NAME.yaml`, in `gateway/presets/` or in the folde
     sample: {headers: {…}, …}
 
 In the settings, `$(name)` as a whole value stands for the value of a parameter, of whatever type; inside a text for its
-text. A key whose value mentions a parameter that has neither a value nor a default is left out, and so is such an item of
-a list. Defaults may mention other parameters. What the user writes beside `preset:` goes over the settings, mapping by
-mapping; lists replace, and so does a mapping of another `scheme`. A parameter that is used nowhere after that is not
-asked for.
+text. A key or item whose value mentions a parameter that has neither a value nor a default is left out. Defaults may
+mention other parameters. What the user writes beside `preset:` goes over the settings, mapping by mapping; lists replace,
+and so does a mapping of another `scheme`. A parameter that is used nowhere after that is not asked for.
 """
 
 import re

@@ -174,7 +174,15 @@ def test_which_presets_the_sources_use_is_known(load: Load) -> None:
     assert loaded.presets == {"a": "netbox"}
 
 
-ASKED = {"secret": "whsec_c2VjcmV0", "verify": "{scheme: none}", "url": "http://localhost"}
+ASKED = {
+    "secret": "whsec_c2VjcmV0",
+    "verify": "{scheme: none}",
+    "url": "http://localhost",
+    "api_key": "k",
+    "workflow": "task_validate",
+    "job": "7",
+    "directory": "/srv/sync",
+}
 
 
 @pytest.mark.parametrize(

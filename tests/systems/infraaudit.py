@@ -93,7 +93,7 @@ class InfraAudit(System):
             [
                 web.post(dialect.start, self._allowed(self._start)),
                 web.get(dialect.execution, self._allowed(self._show)),
-                web.post(f"{dialect.execution}/cancel", self._allowed(self._cancel)),
+                web.post("/api/v1/executions/{id}/cancel", self._allowed(self._cancel)),
             ]
         )
         self.executions: dict[str, Execution] = {}
@@ -132,7 +132,11 @@ class InfraAudit(System):
         return web.json_response(shown)
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        self.executions[request.match_info["id"]].course = deque(["cancelled"])
+        """Known to the programs only."""
+        execution = self.executions.get(request.match_info["id"])
+        if execution is None or self._dialect is DOCUMENTATION:
+            return self._error(404, "execution not found")
+        execution.course = deque(["cancelled"])
         return web.json_response({"message": "execution cancelled"})
 
     def _error(self, status: int, message: str) -> web.Response:

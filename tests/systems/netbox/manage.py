@@ -1,7 +1,7 @@
 """NetBox's `manage.py` with the command `proxbox_sync` of its plugin.
 
 What NetBox is like stands in the JSON file that `NETBOX` names: `endpoint`, `reachable`, `users`, `enabled` (endpoints
-of Proxmox), `worker`, `ends` (the status that a job takes), and its `jobs`.
+of Proxmox), `worker` and how long one is waited for, `ends` (the status that a job takes), and its `jobs`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-NAME = "Proxbox Sync"
+_NAME = "Proxbox Sync"
 _CLI_NAME = "Proxbox Sync: Full update (CLI)"
 _WAITING = ("pending", "scheduled", "running")
 _FILE = Path(os.environ["NETBOX"])
@@ -74,7 +74,7 @@ def _enqueued(netbox: dict[str, Any], *, once: bool) -> dict[str, Any]:
     """With `once` it looks for a name that its own jobs do not have, and deletes what it finds if that is recurring."""
     jobs: list[dict[str, Any]] = netbox.setdefault("jobs", [])
     if once:
-        found = next((job for job in jobs if job["name"] == NAME and job["status"] in _WAITING), None)
+        found = next((job for job in jobs if job["name"] == _NAME and job["status"] in _WAITING), None)
         if found and found["interval"] is None:
             return found
         jobs[:] = [job for job in jobs if job is not found]
@@ -86,13 +86,13 @@ def _enqueued(netbox: dict[str, Any], *, once: bool) -> dict[str, Any]:
 
 def _wait(netbox: dict[str, Any], job: dict[str, Any], options: argparse.Namespace) -> None:
     began = time.monotonic()
-    end = netbox.get("ends", "completed")
+    end, grace = netbox.get("ends", "completed"), netbox.get("worker_grace", options.worker_grace)
     while end is None or not netbox.get("worker", True):
         if time.monotonic() - began >= options.timeout:
             raise CommandError(
                 f"Timed out after {options.timeout}s waiting for Proxbox sync job (pk={job['pk']}) to finish."
             )
-        if not netbox.get("worker", True) and time.monotonic() - began >= options.worker_grace:
+        if not netbox.get("worker", True) and time.monotonic() - began >= grace:
             raise CommandError(
                 "No RQ worker is consuming the 'default' queue. Start a worker with `python manage.py rqworker "
                 "default` or via the netbox-rq service, then re-run."
