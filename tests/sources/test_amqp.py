@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
+import orjson
 import pytest
 import yaml
 
@@ -88,6 +89,47 @@ async def test_messages_without_id_are_told_apart_unless_they_are_redelivered(
         await client.wait_until_idle()
 
         assert [call.json["id"] for call in target.calls].count("known") == 1
+
+
+async def test_a_cloud_event_that_comes_both_ways_is_one(
+    tmp_path: Path, target: TargetServer, rabbitmq: RabbitMQ, queue: str
+) -> None:
+    """By webhook and by message, in whichever form and order, where both sources share their memory."""
+    dedup = {"scope": "inventory"}
+    config = consuming(target, SQLITE, rabbitmq.url, queue, dedup=dedup)
+    config["sources"]["events"] = {"preset": "cloudevents", "verify": {"scheme": "none"}, "dedup": dedup}
+    config["triggers"] = {
+        "every": {"on": ["hook", "events"], "target": "sync", "payload": {"id": "{{ event.sender_id }}"}}
+    }
+    [node] = nodes_of(config, tmp_path)
+    async with running(node), GatewayClient(node.url) as client, channel_to(rabbitmq.url) as channel:
+        await consumes(client)
+
+        async def by_message(number: int) -> None:
+            attributes = {f"cloudEvents:{name}": value for name, value in cloud_event(number).items()}
+            await publish(channel, queue, b'{"a": 1}', headers=attributes, content_type="application/json")
+
+        async def by_webhook(number: int) -> None:
+            body = orjson.dumps(cloud_event(number) | {"data": {"a": 1}})
+            await client.send(body, path="/hooks/events", **{"Content-Type": "application/cloudevents+json"})
+
+        async def deliveries() -> list[int]:
+            return [event["deliveries"] for event in (await client.get("events"))["items"]]
+
+        await by_webhook(1)
+        await by_message(1)
+        await until(deliveries, [2], "deliveries")
+        await by_message(2)
+        await until(deliveries, [1, 2], "deliveries")
+        await by_webhook(2)
+        await client.wait_until_idle()
+
+        assert await deliveries() == [2, 2]
+        assert sorted(call.json["id"] for call in target.calls) == ["/inventory 1", "/inventory 2"]
+
+
+def cloud_event(number: int) -> dict[str, str]:
+    return {"specversion": "1.0", "id": str(number), "source": "/inventory", "type": "node.updated"}
 
 
 async def test_sources_of_one_broker_share_a_connection_and_follow_the_configuration(
