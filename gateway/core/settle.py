@@ -21,6 +21,8 @@ class Tried:
     started_at: datetime
     paused: timedelta = timedelta(0)
     cancelling: bool = False
+    following: bool = False
+    """Whether it keeps the handle of a job at the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ def settle(  # noqa: PLR0911 - one return for each thing that can have happened
 ) -> Settlement:
     """Decides what an outcome means for a run.
 
-    A success wins over a cancellation that came too late. `rand` gives numbers in [0, 1). With `repeat_lost=False` a
+    A success wins over a cancellation that came too late; a job that goes on has still to be cancelled. `rand` gives numbers in [0, 1). With `repeat_lost=False` a
     lost run fails at once (`on_lost: fail`).
     """
     match outcome:
@@ -48,6 +50,8 @@ def settle(  # noqa: PLR0911 - one return for each thing that can have happened
             return _settlement(run, Move.SUCCEED, outcome, output=outcome.output)
         case Cancelled():
             return _settlement(run, Move.CANCEL, outcome)
+        case BrokenOff() | Lost() if run.cancelling and run.following:
+            return _settlement(run, Move.RETRY, outcome, due_at=now)
         case _ if run.cancelling:
             return _settlement(run, Move.CANCEL, Cancelled())
         case PermanentFailure():

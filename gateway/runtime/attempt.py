@@ -127,9 +127,10 @@ class Attempt:
             async with asyncio.timeout(timeout.total_seconds()):
                 return await self._target.perform(call, self)
         except TimeoutError:
-            return RetryableFailure(
-                reason=f"timed out after {format_duration(timeout)}", reached=not self.settings.LATE_IS_UNREACHED
-            )
+            late = f"timed out after {format_duration(timeout)}"
+            if self.following:
+                return RetryableFailure(reason=f"{late}, and its job was still going on")
+            return RetryableFailure(reason=late, reached=not self.settings.LATE_IS_UNREACHED)
 
     async def _context(self) -> dict[str, Any]:
         """What templates see; the events are loaded only where a template looks at them."""

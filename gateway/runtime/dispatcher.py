@@ -126,7 +126,7 @@ class Dispatcher:
         """Ends the calls of cancelled runs, where they are this node's."""
         cancelled = set(run_ids)
         for attempt in self._attempts.values():
-            if attempt.run_id in cancelled:
+            if attempt.run_id in cancelled and not attempt.cancelling:
                 attempt.stop(Cancelled())
 
     async def _sleep(self, until: datetime) -> None:

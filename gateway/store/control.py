@@ -61,6 +61,11 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         connection.execute(mine.values(cancelling=True, reason=wanted.reason))
         notify(connection, orjson.dumps({"cancel": row.id}).decode())
         return state
+    if row.following:  # its next attempt cancels the job, and that ends it
+        urgent = {"cancelling": True, "reason": wanted.reason, "due_at": work.now, "priority": Priority.HIGH}
+        connection.execute(mine.values(urgent))
+        notify(connection, orjson.dumps([row.target]).decode())
+        return state
     releasing.leave(row, Move.CANCEL)
     final = after(state, Move.CANCEL)
     connection.execute(

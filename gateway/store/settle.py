@@ -115,15 +115,21 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
     if row is None or (row.state, row.node_id, row.attempt) != (State.RUNNING, one.run.node_id, one.run.attempt):
         return None
     del releasing.runs[row.id]  # the same attempt may have been handed in twice
-    tried = Tried(failures=row.failures, losses=row.losses, started_at=row.started_at, cancelling=row.cancelling)
     handle, following = _job(one, row)
+    tried = Tried(
+        failures=row.failures,
+        losses=row.losses,
+        started_at=row.started_at,
+        cancelling=row.cancelling,
+        following=following,
+    )
     settlement = settle(  # a job that goes on is followed: that calls nothing twice
         tried,
         one.outcome,
         one.retry,
         work.now,
-        random.random,
-        repeat_lost=one.repeat_lost or following,  # noqa: TID251 - the core takes it from here
+        random.random,  # noqa: TID251 - the core takes it from here
+        repeat_lost=one.repeat_lost or following,
     )
     move, newer = releasing.leave(row, settlement.move, settlement.due_at, is_kept=following)
     if move is Move.CANCEL and row.reason:

@@ -1,9 +1,10 @@
 """What a target answered, and what that means for the attempt."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -79,6 +80,11 @@ class Answer:
     cut: bool
     seconds: float
 
+    @property
+    def is_ok(self) -> bool:
+        """Whether its status is one of 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
     @cached_property
     def text(self) -> str:
         return self.body.decode(errors="replace")
@@ -99,35 +105,49 @@ class Answer:
         """For the log: the status, the time it took, and the head of the body."""
         head = printable(self.body[:SHOWN].decode(errors="replace"))
         rest = "\n… and more" if self.cut or len(self.body) > SHOWN else ""
-        return f"{_phrase(self.status)} after {self.seconds:.3f} s\n{head}{rest}"
+        return f"{phrase(self.status)} after {self.seconds:.3f} s\n{head}{rest}"
 
 
-def judge(answer: Answer, rules: Rules, retry: Retry, context: Mapping[str, Any], now: datetime) -> Outcome:
-    """What an answer means; `now` is for a `Retry-After` that is a date.
-
-    It is a failure if its status is no success or `when` does not hold; which kind of failure it is say, in this
-    order: `permanent`, `retry.not_on`, `retry.on`, the status. What cannot be evaluated does not hold.
-    """
+def judge(answer: Answer, rules: Rules, retry: Retry, context: Mapping[str, Any]) -> Outcome:
+    """What an answer means: it is a failure if its status is no success or `when` does not hold."""
     seen = {**context, "response": answer.context} if rules.expressions else context
     problem = _problem(answer, rules.success, seen)
     if problem is None:
         return succeeded(answer.status, lambda: rules.output.render(seen) if rules.output else None)
-    permanent, error = holds(rules.permanent, seen)
+    is_success = rules.success.includes(answer.status)
+    return failure(answer, problem, permanent=rules.permanent, retry=retry, seen=seen, is_success=is_success)
+
+
+def failure(
+    answer: Answer,
+    problem: str,
+    *,
+    permanent: Expression | None,
+    retry: Retry,
+    seen: Mapping[str, Any],
+    is_success: bool,
+) -> Outcome:
+    """What an answer with a problem means, `is_success` if its status is none.
+
+    Which kind of failure it is say, in this order: `permanent`, `retry.not_on`, `retry.on`, the status. What cannot be
+    evaluated does not hold.
+    """
+    is_final, error = holds(permanent, seen)
     notes = [problem, "the answer was too long and has been cut" if answer.cut else None]
     notes.append(f"permanent cannot be evaluated: {error}" if error else None)
     reason = printable("; ".join(note for note in notes if note))
-    if permanent or _is_permanent(answer.status, rules.success, retry):
+    if is_final or _is_permanent(answer.status, retry, is_success=is_success):
         return PermanentFailure(reason=reason, status=answer.status)
     return RetryableFailure(
         reason=reason,
         status=answer.status,
-        retry_after=retry_after.parse(answer.headers.get("retry-after"), now),
+        retry_after=retry_after.parse(answer.headers.get("retry-after"), _now()),
         reached=not _is_overload(answer.status),
     )
 
 
 def _problem(answer: Answer, success: Success, seen: Mapping[str, Any]) -> str | None:
-    said = f"answered {_phrase(answer.status)}"
+    said = f"answered {phrase(answer.status)}"
     if not success.includes(answer.status):
         return said
     if success.when is None:
@@ -146,10 +166,10 @@ def holds(expression: Expression | None, seen: Mapping[str, Any]) -> tuple[bool,
         return False, error
 
 
-def _is_permanent(status: int, success: Success, retry: Retry) -> bool:
+def _is_permanent(status: int, retry: Retry, *, is_success: bool) -> bool:
     if status in retry.not_on:
         return True
-    if status in retry.on or success.includes(status):
+    if status in retry.on or is_success:
         return False
     return status not in _RETRYABLE and not _is_server_error(status)
 
@@ -178,7 +198,11 @@ def _storable(output: Any) -> Any:
     return strict_json.parse(raw)
 
 
-def _phrase(status: int) -> str:
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def phrase(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

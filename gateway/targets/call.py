@@ -39,6 +39,11 @@ class HttpCall:
     content: Content
 
     @property
+    def named(self) -> str:
+        """Short, for the log; secrets masked."""
+        return f"{self.method} {masked_url(self.url)}"
+
+    @property
     def shown(self) -> Mapping[str, Any]:
         body = self.content.value
         return {
@@ -103,7 +108,7 @@ class Renderer:
             with _named("body"):
                 text = request.body.text(context)
                 return Content(data=text.encode(), media_type="text/plain; charset=utf-8", value=text)
-        if request.method in _SENDS_PAYLOAD:
+        if request.sends_payload and request.method in _SENDS_PAYLOAD:
             return Content(data=None, media_type="application/json", value=context.get("payload"))
         return Content(data=b"")
 

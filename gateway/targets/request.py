@@ -1,7 +1,7 @@
 """A request as it is configured."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -13,7 +13,8 @@ SEEN = ("event", "events", "payload", "run")
 _FRAMING = {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
-def _check_url(template: Template) -> Template:
+def check_url(template: Template) -> Template:
+    """Raises `ValueError` for an address that can never be called."""
     source, _ = addresses.take_credentials(str(template.source))
     if template.constant:
         addresses.parse(source)
@@ -26,13 +27,15 @@ def _check_header_name(name: str) -> str:
     return name
 
 
-def _check_header(template: Template) -> Template:
+def check_header(template: Template) -> Template:
+    """Raises `ValueError` for a value that can never be sent."""
     if template.constant:
         check_header_value(str(template.source))
     return template
 
 
-def _check_form(form: Tree) -> Tree:
+def check_form(form: Tree) -> Tree:
+    """Raises `ValueError` for what are no fields."""
     if not isinstance(form.source, Mapping):
         raise ValueError("expected fields with their values")  # noqa: TRY004 - pydantic reports ValueError
     return form
@@ -47,7 +50,7 @@ RequestTree = Annotated[Tree, sees(*SEEN)]
 HeaderName = Annotated[
     str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$"), AfterValidator(_check_header_name)
 ]
-HeaderValue = Annotated[RequestTemplate, AfterValidator(_check_header)]
+HeaderValue = Annotated[RequestTemplate, AfterValidator(check_header)]
 
 
 class Request(BaseModel):
@@ -55,11 +58,13 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    sends_payload: ClassVar[bool] = True
+
     method: Method = "POST"
-    url: Annotated[RequestTemplate, AfterValidator(_check_url)]
+    url: Annotated[RequestTemplate, AfterValidator(check_url)]
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Sent beside the gateway's own.")
     json_body: RequestTree | None = Field(None, alias="json", description="Body: any value, as JSON.")
-    form: Annotated[RequestTree, AfterValidator(_check_form)] | None = Field(None, description="Body: an HTML form.")
+    form: Annotated[RequestTree, AfterValidator(check_form)] | None = Field(None, description="Body: an HTML form.")
     body: RequestTemplate | None = Field(None, description="Body: this text.")
 
     @model_validator(mode="after")

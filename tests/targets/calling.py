@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.core.outcome import Outcome
+from gateway.core.progress import Progress
 from gateway.core.template import clock
 from gateway.targets import KINDS
 from gateway.targets.base import Target
@@ -28,10 +29,20 @@ class Attempt:
     context: Mapping[str, Any] = field(default_factory=dict)
     payload_bytes: bytes = b""
     at_once: bool = False
+    cancelling: bool = False
+    handle: Mapping[str, Any] | None = None
+    following: bool = False
     lines: list[str] = field(default_factory=list)
+    told: list[Progress] = field(default_factory=list)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
+
+    def progress(self, progress: Progress) -> None:
+        self.told.append(progress)
+
+    async def checkpoint(self, handle: Mapping[str, Any]) -> None:
+        self.handle, self.following = handle, True
 
 
 def attempt(payload: Any = PAYLOAD, **changes: Any) -> Attempt:
