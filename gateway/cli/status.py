@@ -22,7 +22,8 @@ def command(as_json: bool) -> None:
         print_json(status)
         return
     leader = status["leader"] and status["leader"]["node"]
-    print_fields({"version": status["version"], "node": status["node"]["name"], "leader": leader})
+    node = status["node"]
+    print_fields({"version": status["version"], "node": node["name"], "leader": leader, "ignored": node["ignored"]})
     click.echo("\nNodes")
     print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
     click.echo("\nTargets")

@@ -1,6 +1,7 @@
 """What the handlers of all routes work with."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -37,6 +38,8 @@ class Edge:
     health: Health
     reload: Reload
     deadlines: Deadlines = Deadlines()
+    ignored: Counter[str] = field(default_factory=Counter)
+    """The events that each source was told to ignore, as long as this node is up: nothing else is kept of them."""
 
     @property
     def server(self) -> Server:

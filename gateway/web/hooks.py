@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from gateway.core.errors import NotFound, Rejected
+from gateway.core.event import Event
 from gateway.sources.incoming import Incoming
 from gateway.sources.webhook import Answer, Arrival, Reply, WebhookSource
 from gateway.store.accept import Accepted
@@ -59,10 +60,17 @@ async def _receive(edge: Edge, source: WebhookSource, request: web.Request) -> w
         case Answer(text):
             return web.Response(body=text.encode(errors="replace"), headers=_TEXT)
         case Arrival(events, is_batch):
-            kept = [event for event in events if event]
-            accepted = iter(await edge.intake.accept(kept) if kept else ())
-            results = [next(accepted) if event else None for event in events]
+            results = await _accepted(edge, source, events)
             return _answer(source.settings.reply, results, is_batch=is_batch)
+
+
+async def _accepted(edge: Edge, source: WebhookSource, events: Sequence[Event | None]) -> list[Accepted | None]:
+    """What became of each; those to be ignored are counted."""
+    kept = [event for event in events if event]
+    accepted = iter(await edge.intake.accept(kept) if kept else ())
+    if ignored := len(events) - len(kept):
+        edge.ignored[source.name] += ignored
+    return [next(accepted) if event else None for event in events]
 
 
 def _answer(

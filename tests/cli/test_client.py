@@ -82,10 +82,12 @@ def test_status(gateway: Run, stub: Stub) -> None:
     node = {"name": "a:1", "version": "1", "config_hash": "0123456789abcdef", "labels": ["x", "y"], "started_at": "now"}
     target = {"name": "sync", "state": "ready", "running": 1, "waiting": 2}
     leader = {"node": "b:1", "epoch": 7}
-    stub.answers = [(200, {"version": "1", "node": node, "leader": leader, "nodes": [node], "targets": [target]})]
+    this = node | {"ignored": {"alarms": 3}}
+    stub.answers = [(200, {"version": "1", "node": this, "leader": leader, "nodes": [node], "targets": [target]})]
     result = gateway("status")
 
     assert "leader   b:1\n" in result.stdout
+    assert 'ignored  {"alarms":3}\n' in result.stdout
     assert "a:1\t1\t0123456789ab\tx, y\tnow" in result.stdout
     assert "sync\tready\t1\t2" in result.stdout
 

@@ -99,14 +99,16 @@ async def test_the_reply_is_what_the_source_says(
     assert answer.body == body if body else set(answer.json) == {"event_id", "duplicate"}
 
 
-async def test_an_ignored_event_is_accepted_but_not_stored(tmp_path: Path) -> None:
+async def test_an_ignored_event_is_accepted_and_counted_but_not_stored(tmp_path: Path) -> None:
     source = OPEN | {"ignore": "body.kind == 'heartbeat'"}
     async with running(tmp_path, {"sources": {"alarms": source}}) as gateway:
+        before = (await gateway.get("/api/v1/status")).json["node"]["ignored"]
         answer = await gateway.post("/hooks/alarms", json={"kind": "heartbeat"})
 
         assert answer.status == 202
         assert answer.json == {"event_id": None, "duplicate": False, "decisions": []}
         assert await _stored(gateway) == 0
+        assert (before, (await gateway.get("/api/v1/status")).json["node"]["ignored"]) == ({}, {"alarms": 1})
 
 
 async def test_s01_only_signed_requests_pass_and_nothing_refused_is_stored(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ async def show_status(request: web.Request) -> web.Response:
     return reply(
         {
             "version": __version__,
-            "node": {"id": node.id, "name": node.name, "config_hash": edge.current.snapshot.hash},
+            "node": {
+                "id": node.id,
+                "name": node.name,
+                "config_hash": edge.current.snapshot.hash,
+                "ignored": edge.ignored,
+            },
             "nodes": await list_nodes(edge.database),
             "leader": await who_leads(edge.database),
             "targets": [{name: target[name] for name in ("name", "state", "waiting", "running")} for target in targets],
