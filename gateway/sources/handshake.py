@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from gateway.core.compiling import Context
 from gateway.core.errors import Rejected, TemplateError, Unmappable
+from gateway.core.rate import RequestRate
 from gateway.core.template import Expression, Template, sees
-from gateway.sources.rate import RequestRate
 
 _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}", re.ASCII)
 

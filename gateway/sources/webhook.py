@@ -15,13 +15,14 @@ from gateway.core.compiling import Context
 from gateway.core.errors import Forbidden, MethodNotAllowed, Rejected, TemplateError, TooLarge, Unmappable, Unparseable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
+from gateway.core.rate import Rate
 from gateway.core.template import Expression, Template, clock, sees
 from gateway.sources import base
 from gateway.sources.body import MAX_ITEMS, Content
 from gateway.sources.handshake import Challenge, permission
 from gateway.sources.incoming import BodyKind, Incoming, Received, lower
 from gateway.sources.mapping import SEEN, EventTemplates
-from gateway.sources.rate import Bucket, Rate
+from gateway.sources.rate import Bucket
 from gateway.sources.scheme import HeaderName
 from gateway.sources.verify import Verify
 
