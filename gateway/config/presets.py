@@ -12,8 +12,8 @@ A preset is one file, `SECTION/NAME.yaml`, in `gateway/presets/` or in the folde
 
 In the settings, `$(name)` as a whole value stands for the value of a parameter, of whatever type; inside a text for its
 text. A key or item whose value mentions a parameter that has neither a value nor a default is left out. Defaults may
-mention other parameters. What the user writes beside `preset:` goes over the settings, mapping by mapping; lists replace,
-and so does a mapping of another `scheme`. A parameter that is used nowhere after that is not asked for.
+mention other parameters. What the user writes beside `preset:` goes over the settings, mapping by mapping; lists
+replace, and so does a mapping of another `scheme`. A parameter that is used nowhere after that is not asked for.
 """
 
 import re
@@ -79,7 +79,8 @@ def _written_out(entry: Node, path: tuple[str, str], library: Library, problems:
     if preset is None:
         return None
     settings, beside = plant(preset.settings, named.place), entry.lacking(PRESET, *preset.params)
-    used = _used(merged(settings, beside), named.place)
+    defaults = (plant(param.default, named.place) for param in preset.params.values())
+    used = _used(Sequence(named.place, (merged(settings, beside), *defaults)), named.place)
     missing = [name for name, param in preset.params.items() if param.required and name in used - entry.items.keys()]
     problems.extend(_missing(name, preset, named, path) for name in missing)
     if missing:

@@ -139,6 +139,19 @@ def test_s14_an_unknown_preset_is_refused(problems: Problems, text: str, problem
     assert problems(text, {"SECRET": "hunter2"})[0] == f"config.yaml:{problem}"
 
 
+def test_what_only_a_default_mentions_is_asked_for(problems: Problems, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = {"host": {"required": True}, "url": {"default": "http://$(host)/"}}
+    made_up = Preset.model_validate(
+        {"description": "", "params": params, "settings": {"kind": "http", "url": "$(url)"}}
+    )
+    monkeypatch.setattr(Library, "names", lambda *_: ("made-up",))
+    monkeypatch.setattr(Library, "load", lambda *_: made_up)
+
+    assert problems("targets: {t: {preset: made-up}}") == [
+        "config.yaml:1:23: targets.t: the preset made-up needs 'host'"
+    ]
+
+
 ALERTMANAGER = "sources: {{alerts: {{preset: alertmanager, {}}}}}"
 
 
