@@ -6,10 +6,10 @@ They know nothing of runs, stores and schedules: a target renders a call, perfor
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from gateway.targets import command, http
+from gateway.targets import command, http, sse
 from gateway.targets.base import Settings, Target
 
-KINDS: dict[str, type[Settings]] = {"http": http.Settings, "command": command.Settings}
+KINDS: dict[str, type[Settings]] = {"http": http.Settings, "sse": sse.Settings, "command": command.Settings}
 
 
 @asynccontextmanager

@@ -15,27 +15,33 @@ from tests.targets.calling import attempt, call, configured
 
 WORKING: dict[str, Any] = {
     "http": lambda server: {"url": server.url},
+    "sse": lambda server: {"url": f"{server.url}/stream"},
     "command": lambda _: {"argv": ["true"]},
 }
 FAILING: dict[str, Any] = {
     "http": lambda server: {"url": f"{server.url}/fail"},
+    "sse": lambda server: {"url": f"{server.url}/fail"},
     "command": lambda _: {"argv": ["false"]},
 }
 BROKEN: dict[str, Any] = {
     "http": lambda _: {"url": f"http://127.0.0.1:{free_port()}/"},
+    "sse": lambda _: {"url": f"http://127.0.0.1:{free_port()}/"},
     "command": lambda _: {"argv": ["no-such-program"]},
 }
 TEMPLATED: dict[str, Any] = {
     "http": lambda server: {"url": server.url, "headers": {"X": "{{ payload.missing }}"}},
+    "sse": lambda server: {"url": server.url, "headers": {"X": "{{ payload.missing }}"}},
     "command": lambda _: {"argv": ["true", "{{ payload.missing }}"]},
 }
+STREAM = Answer(headers={"Content-Type": "text/event-stream"}, body=b"event: complete\ndata: {}\n\n")
 
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[TargetServer]:
-    async with TargetServer(lambda call: Answer(status=500 if call.path == "/fail" else 200)) as server:
+    answers = {"/fail": Answer(status=500), "/stream": STREAM}
+    async with TargetServer(lambda call: answers.get(call.path, Answer())) as server:
         yield server
 
 
