@@ -39,6 +39,7 @@ class Event:
     `changed` names the changed fields, `object` is the thing it is about: both as far as the source knows.
     `rejection` says why nothing comes of it: it is kept for people, and no trigger looks at it.
     `replay_of` is the id of the event that this one repeats.
+    `origin` is the first event of the chain, where this one has a cause and the first is still there.
     """
 
     id: str
@@ -57,9 +58,15 @@ class Event:
     cause: Cause | None = None
     rejection: str | None = None
     replay_of: str | None = None
+    origin: "Event | None" = None
 
     def context(self) -> dict[str, Any]:
-        """What templates see as `event`."""
+        """What templates see as `event`; its `origin` is itself where no run caused it."""
+        fields = self._fields()
+        first = self.origin if self.cause else self
+        return {**fields, "origin": first and first._fields()}
+
+    def _fields(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "sender_id": self.sender_id,
@@ -72,5 +79,4 @@ class Event:
             "object": self.object,
             "changed": list(self.changed),
             "headers": dict(self.headers),
-            "origin": self.cause.origin_event_id if self.cause else self.id,
         }

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, Table, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.core.event import Cause, Event
+from gateway.core.event import Event
 from gateway.core.request import Decision
 from gateway.core.run import CLAIMABLE, State
 from gateway.store.claim import HOLDS_LEASE
@@ -18,6 +18,7 @@ from gateway.store.database import Database
 from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
 from gateway.store.pause import is_paused
+from gateway.store.restore import restore_event, restore_events
 from gateway.store.schema import attempts, events, is_running, nodes, run_events, runs, targets
 
 Fragment = orjson.Fragment
@@ -116,8 +117,7 @@ async def find_event(database: Database, event_id: str) -> dict[str, Any] | None
 async def stored_event(database: Database, event_id: str) -> Event | None:
     """The event again as triggers saw it; its delivery key is left out."""
     async with database.read() as connection:
-        row = (await connection.execute(select(events).where(events.c.id == event_id))).one_or_none()
-        return None if row is None else _restored(row)
+        return await connection.run_sync(restore_event, event_id)
 
 
 async def decisions_on(database: Database, event_id: str) -> tuple[Decision, ...]:
@@ -133,8 +133,8 @@ async def events_of(database: Database, run_id: str, *, latest_only: bool) -> li
         wanted = (
             select(events).where(events.c.id.in_(_event_ids(run_id).scalar_subquery())).order_by(events.c.id.desc())
         )
-        rows = (await connection.execute(wanted.limit(1) if latest_only else wanted)).all()
-    return [_restored(row).context() for row in reversed(rows)]
+        found = await connection.run_sync(restore_events, wanted.limit(1) if latest_only else wanted)
+    return [event.context() for event in reversed(found)]
 
 
 async def list_targets(
@@ -216,21 +216,6 @@ def _event(row: Any) -> dict[str, Any]:
         "decisions": decisions,
         "run_ids": list(dict.fromkeys(decision["run_id"] for decision in decisions if decision["run_id"])),
     }
-
-
-def _restored(row: Any) -> Event:
-    details, data = orjson.loads(row.details), orjson.loads(row.body)
-    names = ("id", "sender_id", "source", "type", "subject", "time", "received_at", "body")
-    return Event(
-        **{name: getattr(row, name) for name in names},
-        data=data,
-        object=object_of(details, data),
-        changed=tuple(details["changed"]),
-        headers=details["headers"],
-        cause=details["cause"] and Cause(**details["cause"]),
-        rejection=details.get("rejection"),
-        replay_of=details.get("replay_of"),
-    )
 
 
 def _target(row: Any, now: datetime, *, is_held: bool) -> dict[str, Any]:

@@ -149,6 +149,18 @@ async def test_a_stored_event_is_the_one_that_triggers_saw_without_its_delivery_
     assert await stored_event(scene.database, sent.id) == replace(sent, delivery=None)
 
 
+async def test_a_stored_event_brings_the_first_one_of_its_chain(scene: Scene) -> None:
+    first = event(body=b'{"sha":"c0ffee"}', data={"sha": "c0ffee"})
+    cause = Cause(run_id=new_id(), trigger="t", origin_event_id=first.id, depth=2)
+    last = event(cause=cause)
+    await scene.accept_all(Acceptance(first, Plan(())), Acceptance(last, Plan((request(),))))
+    run = await scene.claim_one()
+
+    assert await stored_event(scene.database, last.id) == replace(last, origin=first)
+    (seen,) = await events_of(scene.database, run.id, latest_only=True)
+    assert seen["origin"]["data"] == {"sha": "c0ffee"}
+
+
 async def waiting_for(scene: Scene, run_id: str | None) -> str | None:
     found = await find_run(scene.database, run_id or "")
     assert found is not None
