@@ -1,0 +1,132 @@
+"""Runs whose calls have started a job at the target that may go on without us."""
+
+from typing import Any
+
+import orjson
+
+from gateway.core.outcome import BrokenOff, Cancelled, Lost, RetryableFailure, Succeeded
+from gateway.store.claim import ClaimedRun
+from gateway.store.handles import Checkpoint, keep_handles
+from gateway.store.settle import Job
+from tests.store.scene import MINUTE, SECOND, Scene
+
+HANDLE = {"started": {"json": {"id": "job-1"}}}
+
+
+async def keep(scene: Scene, run: ClaimedRun, **changes: Any) -> bool:
+    wanted = {"run_id": run.id, "node_id": run.node_id, "attempt": run.attempt, "handle": orjson.dumps(HANDLE)}
+    return await scene.database.commit(keep_handles, Checkpoint(**(wanted | changes)))
+
+
+GOES_ON = Job(handle=HANDLE, following=True)
+HAS_ENDED = Job(handle=HANDLE, following=False)
+
+
+async def test_a_handle_is_there_for_the_next_attempt(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    assert (run.handle, run.following) == (None, False)
+
+    assert await keep(scene, run)
+    await scene.end(run, BrokenOff(), job=GOES_ON)
+
+    again = await scene.claim_one()
+    assert again.handle == orjson.dumps(HANDLE)
+    assert again.following
+
+
+async def test_a_handle_outlives_the_node_that_kept_it(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await keep(scene, run)
+
+    await scene.end(run, Lost())
+
+    again = await scene.claim_one()
+    assert (again.handle, again.following) == (orjson.dumps(HANDLE), True)
+
+
+async def test_what_must_not_be_called_twice_is_followed_all_the_same(scene: Scene) -> None:
+    """`on_lost: fail` is for calls whose fate nobody knows."""
+    await scene.ask()
+    run = await scene.claim_one()
+    await keep(scene, run)
+
+    ended = await scene.end(run, Lost(), repeat_lost=False)
+
+    assert ended.state == "retrying"
+
+
+async def test_only_the_node_whose_attempt_it_is_can_keep_a_handle(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+
+    assert not await keep(scene, run, attempt=2)
+    assert not await keep(scene, run, node_id="0198c0de-0000-7000-8000-00000000000f")
+    await scene.end(run, Succeeded())
+    assert not await keep(scene, run)
+
+
+async def test_a_newer_run_waits_behind_one_that_follows_its_job(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    newer = await scene.ask()
+    await keep(scene, run)
+
+    ended = await scene.end(run, RetryableFailure(), job=GOES_ON)
+
+    assert (ended.state, ended.superseded_by) == ("retrying", None)
+    scene.wait(MINUTE)
+    again = await scene.claim_one()
+    assert again.id == run.id
+    await scene.end(again, Succeeded(), job=HAS_ENDED)
+    assert (await scene.claim_one()).id == newer.run_id
+
+
+async def test_what_arrives_while_the_job_is_to_be_followed_goes_behind_it(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await scene.end(run, RetryableFailure(), job=GOES_ON)
+
+    newer = await scene.ask()
+
+    assert "goes behind it" in str(newer.reason)
+    scene.wait(MINUTE)
+    assert [claimed.id for claimed in await scene.claim()] == [run.id]
+
+
+async def test_a_run_whose_job_has_ended_is_superseded_as_any_other(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    newer = await scene.ask()
+    await keep(scene, run)
+
+    ended = await scene.end(run, RetryableFailure(), job=HAS_ENDED)
+
+    assert (ended.state, ended.superseded_by) == ("superseded", newer.run_id)
+
+
+async def test_cancelling_a_run_between_its_attempts_has_its_job_cancelled(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await scene.end(run, RetryableFailure(), job=GOES_ON)
+
+    assert await scene.cancel(run.id) == "retrying"
+
+    again = await scene.claim_one()
+    assert again.cancelling
+    assert (await scene.end(again, Cancelled(), job=HAS_ENDED)).state == "cancelled"
+
+
+async def test_a_node_that_dies_before_it_has_cancelled_the_job_leaves_that_to_the_next(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await keep(scene, run)
+    await scene.cancel(run.id)
+
+    assert (await scene.end(run, Lost())).state == "retrying"
+
+    again = await scene.claim_one()
+    assert (again.cancelling, again.following) == (True, True)
+    scene.wait(SECOND)
+    assert (await scene.end(again, Cancelled(), job=HAS_ENDED)).state == "cancelled"
