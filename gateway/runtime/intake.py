@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.core import strict_json
-from gateway.core.errors import NotFound, TemplateError, Unmappable
+from gateway.core.errors import Invalid, NotFound, TemplateError, Unmappable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.once import Until
@@ -24,9 +24,12 @@ from gateway.store.control import (
     resume_targets,
 )
 from gateway.store.database import Database
-from gateway.store.history import decisions_on
+from gateway.store.history import decisions_on, stored_event
 from gateway.store.pause import Pause
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MANUAL = "gateway.manual"
+_ASKED = ("target", "payload", "key", "due_at")
 Wake = Callable[[Iterable[str]], None]
 """Tells the dispatcher which targets may have something to do."""
 
@@ -77,7 +80,8 @@ class Intake:
         snapshot = self._current.snapshot
         if target not in snapshot.targets:
             raise NotFound(f"there is no target {target!r}")
-        data = {"target": target, "payload": payload, "requested_by": by}
+        due = due_at and due_at.isoformat()
+        data = {"target": target, "payload": payload, "key": key, "due_at": due, "requested_by": by}
         event = manual_event(target, data, self._database.now(), delivery)
         request = Request(
             target=target,
@@ -94,16 +98,24 @@ class Intake:
     async def request(self, event: Event, request: Request) -> Decision:
         """Commits a request by hand, with what the triggers make of its event; returns what became of the request.
 
-        Where its delivery was accepted before, that is what became of it then.
+        Where its delivery was accepted before, that is what became of it then. Raises `Invalid` if that was another.
         """
         snapshot = self._current.snapshot
         listening = plan(event, snapshot.listeners(event.source), snapshot.lanes, event.received_at)
         acceptance = Acceptance(event, Plan((request, *listening.steps)), snapshot.limits)
         [accepted] = await self._database.commit(accept, (acceptance,))
         if accepted.duplicate:
+            await self.refuse_another(accepted.event_id, event)
             return (await decisions_on(self._database, accepted.event_id))[0]
         self._wake({request.target for request in acceptance.plan.requests})
         return accepted.decisions[0]
+
+    async def refuse_another(self, first_id: str, event: Event) -> None:
+        """Raises `Invalid` where somebody asks for something else by the key of an earlier request."""
+        first = await stored_event(self._database, first_id)
+        if first is not None and _asked(first) != _asked(event):
+            used = "was used for another request before; nothing was done for this one"
+            raise Invalid(f"the {IDEMPOTENCY_KEY} {used}", errors={IDEMPOTENCY_KEY: used})
 
     def _lane(self, target: str, event: Event, payload: Any) -> str | None:
         context = seen_at_accept(event, event.received_at)
@@ -137,12 +149,18 @@ class Intake:
         self._wake([target])
 
 
+def _asked(event: Event) -> tuple[Any, ...]:
+    """What somebody asked for by hand, whoever and whenever it was."""
+    said = {name: event.data.get(name) for name in _ASKED} if event.type == MANUAL else event.data
+    return event.source, event.type, event.subject, event.object, event.changed, said
+
+
 def manual_event(subject: str, data: dict[str, Any], now: datetime, delivery: Delivery | None) -> Event:
     """What happens when somebody asks for something by hand."""
     return Event(
         id=new_id(),
         source="api",
-        type="gateway.manual",
+        type=MANUAL,
         subject=subject,
         time=now,
         received_at=now,

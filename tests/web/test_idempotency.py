@@ -50,11 +50,35 @@ async def test_a_repeated_request_is_answered_with_the_first_run(gateway: Gatewa
 
 async def test_a_repetition_is_looked_at_no_further(gateway: Gateway) -> None:
     """Not merged, although the first one waits with the same key of the table."""
-    first = await ask(gateway, SYNC, "a", key="k", payload={"n": 1})
-    again = await ask(gateway, SYNC, "a", key="k", payload={"n": 2})
+    first, again = [await ask(gateway, SYNC, "a", key="k", payload={"n": 1}) for _ in range(2)]
 
     assert again.json["id"] == first.json["id"]
-    assert (again.json["payload"], again.json["events"]) == ({"n": 1}, 1)
+    assert again.json["events"] == 1
+
+
+@pytest.mark.parametrize("other", [{"payload": {"n": 2}}, {"key": "l"}, {"due_at": "2100-01-01T00:00:00Z"}], ids=repr)
+async def test_another_request_under_the_key_of_the_first_is_refused(gateway: Gateway, other: dict[str, Any]) -> None:
+    """Whoever asks would take it for done."""
+    asked: dict[str, Any] = {"payload": {"n": 1.0}, "key": "k", "due_at": "2099-01-01T00:00:00+01:00"}
+    first, again = [await ask(gateway, SYNC, "a", **asked) for _ in range(2)]
+    refused = await ask(gateway, SYNC, "a", **asked | other)
+
+    assert again.json["id"] == first.json["id"]
+    assert (refused.status, [error["path"] for error in refused.json["errors"]]) == (422, ["Idempotency-Key"])
+    assert len(await stored(gateway, "runs?target=sync")) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"type": "b"}, {"data": {}}, {"changed": ["a"]}, {"object": 1}, {"subject": "s"}], ids=repr
+)
+async def test_another_event_under_the_key_of_the_first_is_refused(gateway: Gateway, other: dict[str, Any]) -> None:
+    given = GIVEN | {"object": {"a": 1}, "changed": ["b"]}
+    first, again = [await ask(gateway, EVENTS, "a", **given) for _ in range(2)]
+    refused = await ask(gateway, EVENTS, "a", **given | other)
+
+    assert again.json["event_id"] == first.json["event_id"]
+    assert refused.status == 422
+    assert len(await stored(gateway, "events")) == 1
 
 
 async def test_the_repetition_of_a_merged_request_is_answered_with_the_run_it_went_into(gateway: Gateway) -> None:

@@ -10,11 +10,12 @@ from gateway.core.access import Role
 from gateway.core.errors import Invalid, NotFound
 from gateway.core.ids import is_id
 from gateway.core.request import Verb
+from gateway.runtime.intake import IDEMPOTENCY_KEY
 from gateway.store.database import Database
 from gateway.store.history import EventFilter, find_event, list_events, stored_event
 from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE
-from gateway.web.idempotency import HEADER, delivery_of
+from gateway.web.idempotency import delivery_of
 from gateway.web.parameters import History, Model, Name, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -49,8 +50,10 @@ async def create_event(request: web.Request) -> web.Response:
     given = await parse_body(request, GivenEvent)
     event, delivery = given.happened(edge.current.snapshot.sources, edge.database.now()), delivery_of(request)
     if event.delivery and delivery:
-        raise Invalid("an event is known by one key alone", errors={"id": f"goes without {HEADER}"})
+        raise Invalid("an event is known by one key alone", errors={"id": f"goes without {IDEMPOTENCY_KEY}"})
     [accepted] = await edge.intake.accept([replace(event, delivery=event.delivery or delivery)])
+    if accepted.duplicate and delivery:
+        await edge.intake.refuse_another(accepted.event_id, event)
     return reply(accepted, status=202)
 
 
