@@ -25,6 +25,7 @@ from gateway.runtime.janitor import Janitor
 from gateway.runtime.leadership import Leadership
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
+from gateway.runtime.live import Live
 from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
@@ -99,7 +100,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     loops: Mapping[Role, tuple[Loop, ...]] = {
         Role.WEB: (consuming.run,),
-        Role.WORKER: (dispatcher.run, janitor.run),
+        Role.WORKER: (dispatcher.run, Live(database, dispatcher).run, janitor.run),
         Role.SCHEDULER: (leadership.run, ticker.run),
     }
     async with contextlib.aclosing(reload):

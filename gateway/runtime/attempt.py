@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ import structlog
 from gateway.core import strict_json
 from gateway.core.duration import format_duration
 from gateway.core.errors import TemplateError, Unavailable
+from gateway.core.log_tail import LogTail
 from gateway.core.outcome import BrokenOff, Cancelled, Outcome, PermanentFailure, RetryableFailure
 from gateway.core.progress import Progress
 from gateway.core.template import clock
@@ -21,11 +21,10 @@ from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
 from gateway.store.handles import Checkpoint, keep_handles
 from gateway.store.history import events_of
+from gateway.store.live import Said
 
 log = structlog.get_logger(__name__)
 
-MAX_LOG_LINES = 1000
-MAX_LOG_CHARACTERS = 256 * 1024
 STORE_AGAIN_AFTER = 1.0
 
 
@@ -51,13 +50,15 @@ class Attempt:
         self.snapshot = snapshot
         self._target = snapshot.targets[run.target]
         self.settings = self._target.settings
-        self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        self.tail = LogTail()
+        self.is_live = False  # whether something of it is, or may be, kept already
+        self._kept_lines = 0
+        self._kept_progress: Progress | None = None
         self._call: asyncio.Task[Outcome] | None = None
         self._stopped: Outcome | None = None
 
     def log(self, text: str) -> None:
-        """Adds to the log of the attempt, of which the last thousand lines are kept."""
-        self._lines.extend(text.splitlines())
+        self.tail.add(text)
 
     def progress(self, progress: Progress) -> None:
         """Says how far the call has come."""
@@ -84,9 +85,27 @@ class Attempt:
             else:
                 return
 
-    @property
-    def log_tail(self) -> str:
-        return "\n".join(self._lines)[-MAX_LOG_CHARACTERS:]
+    def news(self) -> Said | None:
+        """What it has said that is not kept yet; from then on there is something of it to be looked for."""
+        progress = None if self.latest_progress == self._kept_progress else self.latest_progress
+        if progress is None and self.tail.said == self._kept_lines:
+            return None
+        self.is_live = True
+        return Said(
+            run_id=self.run_id,
+            node_id=self.run.node_id,
+            attempt=self.number,
+            since=self._kept_lines,
+            until=self.tail.said,
+            dropped=self.tail.dropped,
+            text="\n".join(self.tail.lines(self._kept_lines)),
+            progress=progress,
+        )
+
+    def keep(self, said: Said) -> None:
+        """Notes that its news are stored."""
+        self._kept_lines = said.until
+        self._kept_progress = said.progress or self._kept_progress
 
     def stop(self, outcome: Outcome, *, at_once: bool = False) -> None:
         """Ends the call; what it would have answered is not waited for.

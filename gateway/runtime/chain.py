@@ -18,14 +18,14 @@ _ANNOUNCED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 LOG_TAIL = 4000
 
 
-def announcement(snapshot: Snapshot, log_tail: str) -> Announce:
+def announcement(snapshot: Snapshot) -> Announce:
     """What says that a run has ended; nothing is stored where no trigger listens."""
     listeners = snapshot.listeners(GATEWAY)
 
     def announce(ended: Ended) -> Acceptance | None:
         if ended.state not in _ANNOUNCED:
             return None
-        event = _event(ended, log_tail)
+        event = _event(ended)
         matching = tuple(pair for pair in listeners if pair[1].matches(event))
         return (
             Acceptance(event, plan(event, matching, snapshot.lanes, event.time), snapshot.limits) if matching else None
@@ -34,7 +34,7 @@ def announcement(snapshot: Snapshot, log_tail: str) -> Announce:
     return announce
 
 
-def _event(ended: Ended, log_tail: str) -> Event:
+def _event(ended: Ended) -> Event:
     run, now = ended.run, ended.ended_at
     data: dict[str, Any] = {
         "run": {name: getattr(run, name) for name in ("id", "target", "trigger", "schedule", "key", "attempt")},
@@ -43,7 +43,7 @@ def _event(ended: Ended, log_tail: str) -> Event:
         "payload": orjson.loads(run.payload),
         "output": ended.settlement.output,
         "reason": ended.settlement.reason,
-        "log_tail": log_tail[-LOG_TAIL:],
+        "log_tail": ended.log[-LOG_TAIL:],
     }
     body = strict_json.dump(data)
     cause = Cause(

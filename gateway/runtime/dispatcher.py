@@ -59,6 +59,11 @@ class Dispatcher:
         return self._lease.node.id
 
     @property
+    def attempts(self) -> Collection[Attempt]:
+        """Those in progress."""
+        return self._attempts.values()
+
+    @property
     def running(self) -> int:
         return len(self._attempts)
 
@@ -218,7 +223,10 @@ class Dispatcher:
         attempted = Attempted(
             run=run,
             outcome=outcome,
-            log=attempt.log_tail,
+            log=str(attempt.tail),
+            dropped=attempt.tail.dropped,
+            is_live=attempt.is_live,
+            progress=attempt.latest_progress,
             job=Job(handle=attempt.handle, following=attempt.following),
             node=self._lease.node.name,
             finished_at=self._database.now(),
@@ -226,7 +234,7 @@ class Dispatcher:
             breaker=settings.breaker,
             repeat_lost=settings.on_lost == "repeat",
             limits=snapshot.limits if is_known else attempt.snapshot.limits,
-            announce=announcement(snapshot, attempt.log_tail),
+            announce=announcement(snapshot),
             follow=following(snapshot, self._database.now()),
         )
         while self._lease.is_valid:

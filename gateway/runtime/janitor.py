@@ -66,12 +66,13 @@ class Janitor:
         attempted = Attempted(
             run=run,
             outcome=Lost(),
+            log=None,
             node=run.node_id,
             finished_at=self._database.now(),
             retry=target.settings.retry,
             repeat_lost=target.settings.on_lost == "repeat",
             limits=snapshot.limits,
-            announce=announcement(snapshot, ""),
+            announce=announcement(snapshot),
             follow=following(snapshot, self._database.now()),
         )
         ended = await self._database.commit(settle_attempts, attempted)

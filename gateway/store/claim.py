@@ -128,6 +128,7 @@ def _taking() -> Any:
         "attempt_started_at": _NOW,
         "expires_at": None,  # what has been started is carried through
         "fresh_for": None,
+        "progress": None,
     }
     return update(runs).where(runs.c.id.in_(select(locked.c.id))).values(values).returning(*_COLUMNS)
 

@@ -180,19 +180,22 @@ _RUN_FIELDS = (
     *("scheduled_for", "missed"),
 )
 _ATTEMPT_FIELDS = ("number", "node", "started_at", "finished_at", "outcome", "status", "reason", "log")
-_NOT_STORED_YET = {"progress": None}
 
 
 def _run(row: Any, waiting_for: str | None) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in _RUN_FIELDS},
-        **_NOT_STORED_YET,
         "late_by": _late_by(row),
         "payload": Fragment(row.payload),
-        "output": None if row.output is None else Fragment(row.output),
+        "progress": _stored(row.progress),
+        "output": _stored(row.output),
         "cancelling": row.cancelling,
         "waiting_for": waiting_for,
     }
+
+
+def _stored(text: bytes | None) -> Fragment | None:
+    return None if text is None else Fragment(text)
 
 
 def _late_by(row: Any) -> float | None:

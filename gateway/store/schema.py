@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     false,
     literal_column,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
@@ -211,6 +212,7 @@ attempts = Table(
     Column("status", Integer),
     Column("reason", Prose),
     Column("log", Prose, nullable=False),
+    Column("dropped", Integer, nullable=False, default=0, server_default=text("0")),  # lines before those of the log
     sqlite_with_rowid=False,
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy import or_, select, update
 from gateway.core import breaker
 from gateway.core.breaker import Breaker, BreakerState
 from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
+from gateway.core.progress import Progress
 from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
@@ -25,6 +26,7 @@ from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import Follow, go_on, lock_continuous
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
+from gateway.store.live import forget, recall, write_progress
 from gateway.store.release import Releasing
 from gateway.store.schema import attempts, targets
 from gateway.store.writer import Work
@@ -42,6 +44,8 @@ class Ended:
     handle: bytes | None = None
     following: bool = False
     superseded_by: str | None = None
+    log: str = ""
+    dropped: int = 0
 
 
 Announce = Callable[[Ended], Acceptance | None]
@@ -62,7 +66,14 @@ class Attempted:
 
     run: ClaimedRun
     outcome: Outcome
-    log: str = ""
+    log: str | None = ""
+    """`None` where nobody can say: then it is what was kept while the attempt lasted."""
+    dropped: int = 0
+    """Lines of the log that came before it."""
+    is_live: bool = False
+    """Whether something was kept of it while it lasted."""
+    progress: Progress | None = None
+    """How far it came, as far as it told."""
     job: Job | None = None
     """`None` where nobody can say: then it is as it was stored."""
     node: str | None
@@ -137,6 +148,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
     if newer:
         settlement = replace(settlement, move=move, reason=f"{settlement.reason}; superseded by run {newer}")
     state = after(State.RUNNING, move)
+    log, dropped = _log(work, one)
     return Ended(
         run=one.run,
         state=state,
@@ -146,6 +158,8 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
         handle=handle,
         following=following,
         superseded_by=newer,
+        log=log,
+        dropped=dropped,
     )
 
 
@@ -153,6 +167,13 @@ def _job(one: Attempted, row: Any) -> tuple[bytes | None, bool]:
     if one.job is None:
         return row.handle, row.following
     return None if one.job.handle is None else orjson.dumps(one.job.handle), one.job.following
+
+
+def _log(work: Work, one: Attempted) -> tuple[str, int]:
+    if one.log is not None:
+        return one.log, one.dropped
+    tail = recall(work, one.run.id, one.run.attempt)
+    return str(tail), tail.dropped
 
 
 def _write_runs(work: Work, ended: Sequence[Ended]) -> None:
@@ -190,11 +211,14 @@ def _write_attempts(work: Work, ended: Sequence[tuple[Attempted, Ended]]) -> Non
                 "outcome": _OUTCOMES[type(one.outcome).__name__],
                 "status": one.outcome.status,
                 "reason": one.outcome.reason,
-                "log": one.log,
+                "log": result.log,
+                "dropped": result.dropped,
             }
-            for one, _ in ended
+            for one, result in ended
         ]
         insert_rows(work.connection, attempts, rows)
+        forget(work, [(one.run.id, one.run.attempt) for one, _ in ended if one.is_live or one.log is None])
+        write_progress(work, {one.run.id: one.progress for one, _ in ended if one.progress})
 
 
 _OUTCOMES = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from gateway.runtime.attempt import MAX_LOG_CHARACTERS, MAX_LOG_LINES
+from gateway.core.log_tail import MAX_CHARACTERS, MAX_LINES
 from tests.gateway_client import GatewayClient
 from tests.gateway_process import GatewayProcess
 from tests.gateways import ROOT, running
@@ -146,8 +146,8 @@ async def test_x04_a_flood_of_output_takes_little_memory(tmp_path: Path) -> None
 
     log = run["attempts"][0]["log"]
     assert peak - before < 40 * MIB
-    assert len(log) <= MAX_LOG_CHARACTERS
-    assert len(log.splitlines()) == MAX_LOG_LINES
+    assert len(log) <= MAX_CHARACTERS
+    assert len(log.splitlines()) == MAX_LINES
     assert log.splitlines()[-2] == "end"
 
 

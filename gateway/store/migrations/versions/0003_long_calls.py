@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("handle", sa.LargeBinary()))
     op.add_column("runs", sa.Column("following", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("runs", sa.Column("progress", sa.LargeBinary()))
+    op.add_column("attempts", sa.Column("dropped", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("targets", sa.Column("next_call_at", Microseconds))
     op.create_index("runs_paused", "runs", ["trigger", "target", "key"], **where("paused"))
     _create_live_logs()
