@@ -23,13 +23,14 @@ MAX_WARNINGS = 5
 MAX_SAID = 300
 """Characters of what an event says that are worth a place in a reason."""
 _SHOWN = 1000
+_NAME = 100
 _MESSAGES = ("message", "warning", "error", "detail", "reason")
 
+_BAD = "['error', 'failed', 'failure', 'cancelled', 'canceled', 'aborted']"
 _ENDS_WELL = "name in ['complete', 'completed', 'done', 'finished', 'success', 'succeeded']"
-_ENDS_BADLY = "name in ['error', 'failed', 'failure', 'cancelled', 'canceled', 'aborted']"
 _TELLS_OF_FAILURE = (
     "(data is mapping and (data.ok is false or data.success is false or (data.status | default('') | lower) in "
-    "['error', 'failed', 'failure', 'cancelled', 'canceled', 'aborted']))"
+    f"{_BAD}))"
 )
 
 
@@ -52,7 +53,7 @@ class Rules(BaseModel):
         description="The event with which the work has been done; a stream that ends without one has failed.",
     )
     failed: EventExpression = Field(
-        Expression(f"{_ENDS_BADLY} or {_ENDS_WELL} and {_TELLS_OF_FAILURE}"),
+        Expression(f"name in {_BAD} or {_ENDS_WELL} and {_TELLS_OF_FAILURE}"),
         description="The event with which the work has failed; asked first.",
     )
     warn: EventExpression = Field(
@@ -86,7 +87,7 @@ class Listener:
         self._head = head
         self._warnings: list[str] = []
         self._warned = 0
-        self._broken: set[str] = set()
+        self._complained_of: set[str] = set()
 
     def hear(self, event: ServerEvent) -> Outcome | None:
         """What came of the work, if it ends with this event."""
@@ -129,13 +130,13 @@ class Listener:
 
     def _complain(self, rule: str, error: TemplateError) -> None:
         """Once: the next event will not have it either."""
-        if rule not in self._broken:
-            self._broken.add(rule)
+        if rule not in self._complained_of:
+            self._complained_of.add(rule)
             self._attempt.log(one_line(f"{rule} cannot be evaluated: {error}"))
 
     def _failure(self, event: ServerEvent, seen: Mapping[str, Any]) -> Outcome:
         answer = replace(self._head, body=event.data.encode())
-        problem = f"the target reported {event.name}: {said_by(event.data, seen['data'])}"
+        problem = f"the target reported {event.name:.{_NAME}}: {said_by(event.data, seen['data'])}"
         context = {**self._attempt.context, "response": answer.context}
         return failure(
             answer, problem, permanent=self._rules.permanent, retry=self._retry, seen=context, is_success=True

@@ -45,7 +45,7 @@ CONSUMING = {
 RUNNING = {
     "run.claimed": Failpoint("gateway.runtime.dispatcher", "claim", any),  # not committed yet
     "run.started": Failpoint("gateway.runtime.dispatcher", "Dispatcher._start"),  # not called yet
-    "run.called": Failpoint("gateway.targets.http", "exchange"),  # the target has answered
+    "run.called": Failpoint("gateway.targets.exchange", "exchange"),  # the target has answered
     "run.settled": Failpoint("gateway.runtime.dispatcher", "settle_attempts"),  # not committed yet
     "run.committed": Failpoint("gateway.runtime.dispatcher", "Dispatcher._settle"),
 }

@@ -141,7 +141,7 @@ async def test_x03_bytes_that_are_no_text_do_no_harm(server: TargetServer) -> No
 # Expressions
 
 
-KEYS = {"succeeded": "name == 'complete' and data.ok", "failed": "name == 'complete' and not data.ok"}
+KEYS: dict[str, Any] = {"succeeded": "name == 'complete' and data.ok", "failed": "name == 'complete' and not data.ok"}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,10 @@ async def test_of_two_that_hold_failure_counts(server: TargetServer) -> None:
 
 
 async def test_unnamed_events_are_messages_and_data_is_json_where_it_can_be(server: TargetServer) -> None:
-    keys = {"succeeded": "name == 'message' and data == '[DONE]'", "warn": "data is mapping and data.n == 1"}
+    keys: dict[str, Any] = {
+        "succeeded": "name == 'message' and data == '[DONE]'",
+        "warn": "data is mapping and data.n == 1",
+    }
 
     outcome = await heard(server, b'data: {"n":\ndata: 1}\n\ndata: [DONE]\n\n', **keys)
 
@@ -211,6 +214,12 @@ async def test_the_reason_is_what_the_event_says(server: TargetServer, data: Any
     assert outcome.reason == f"the target reported error: {reason}"
 
 
+async def test_a_name_without_end_is_cut(server: TargetServer) -> None:
+    outcome = await heard(server, event("x" * 10_000, "no"), failed="name != ''")
+
+    assert outcome.reason == f"the target reported {'x' * 100}: no"
+
+
 async def test_the_output_is_of_the_event_that_ended_it(server: TargetServer) -> None:
     output = {
         "devices": "{{ data.result.devices }}",
@@ -227,7 +236,7 @@ async def test_the_output_is_of_the_event_that_ended_it(server: TargetServer) ->
 
 
 async def test_an_output_that_cannot_be_kept_is_no_failure(server: TargetServer) -> None:
-    keys = {"output": "{{ data.missing }}", "warn": "name == 'hint'"}
+    keys: dict[str, Any] = {"output": "{{ data.missing }}", "warn": "name == 'hint'"}
     outcome = await heard(server, event("hint", "mind"), event("complete", DONE), **keys)
 
     assert isinstance(outcome, Succeeded)
@@ -239,7 +248,7 @@ async def test_an_output_that_cannot_be_kept_is_no_failure(server: TargetServer)
 
 async def test_warnings_are_told_of_with_the_success(server: TargetServer) -> None:
     given = attempt()
-    keys = {"warn": "name == 'warning' or (name == 'complete' and data.result.warnings)"}
+    keys: dict[str, Any] = {"warn": "name == 'warning' or (name == 'complete' and data.result.warnings)"}
     parts = [event("warning", {"message": f"disk {number}"}) for number in range(7)]
     end = event("complete", {"ok": True, "message": "done", "result": {"warnings": ["x"]}})
 
@@ -408,6 +417,10 @@ def test_a_section_that_makes_no_sense_is_refused(keys: dict[str, Any]) -> None:
 
 
 async def test_only_what_its_templates_use_is_loaded(server: TargetServer) -> None:
-    keys = {"headers": {"X": "{{ payload.site }}"}, "output": "{{ data.id ~ run.id }}", "permanent": "response.json"}
+    keys: dict[str, Any] = {
+        "headers": {"X": "{{ payload.site }}"},
+        "output": "{{ data.id ~ run.id }}",
+        "permanent": "response.json",
+    }
     async with configured("sse", url="http://x/", **keys).open() as target:
         assert target.names == {"payload", "run"}
