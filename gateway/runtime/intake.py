@@ -151,8 +151,10 @@ class Intake:
 
 def _asked(event: Event) -> tuple[Any, ...]:
     """What somebody asked for by hand, whoever and whenever it was."""
-    said = {name: event.data.get(name) for name in _ASKED} if event.type == MANUAL else event.data
-    return event.source, event.type, event.subject, event.object, event.changed, said
+    data = event.data
+    if event.type == MANUAL and isinstance(data, dict):
+        data = {name: data.get(name) for name in _ASKED}
+    return event.source, event.type, event.subject, event.object, event.changed, data
 
 
 def manual_event(subject: str, data: dict[str, Any], now: datetime, delivery: Delivery | None) -> Event:

@@ -136,6 +136,14 @@ async def test_an_event_is_known_by_its_id_or_by_the_key_of_its_request(gateway:
     assert without_dedup.status == 202
 
 
+@pytest.mark.parametrize("data", [None, [], "x", {"payload": {}}], ids=repr)
+async def test_an_event_may_say_that_it_was_asked_for_by_hand(gateway: Gateway, data: Any) -> None:
+    given = {"source": "api", "type": "gateway.manual", "data": data}
+    answers = [await ask(gateway, EVENTS, "a", **given) for _ in range(2)]
+
+    assert [(answer.status, answer.json["duplicate"]) for answer in answers] == [(202, False), (202, True)]
+
+
 async def test_what_was_refused_holds_no_key(gateway: Gateway) -> None:
     refused = await ask(gateway, SYNC, "a", nonsense=1)
 
