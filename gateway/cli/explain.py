@@ -53,7 +53,8 @@ def command(
 
     With --since the events that a running gateway has had since then are planned with the configuration of --config,
     and what it would have decided otherwise is listed, with the runs of each target: those that would be asked for
-    under another key or target are estimated. The exit code is 1 if anything differs.
+    under another key or target are estimated. Another payload, debounce, max_wait or until is no other decision, and is
+    not seen. The exit code is 1 if anything differs.
     """
     if sum(given is not None for given in (event_id, source, since)) != 1:
         raise click.UsageError("expected one of EVENT_ID, --source and --since")

@@ -242,7 +242,7 @@ PIECES = ["*", "?", "-", "/", ",", "#", "L", "W", "H", "R", "(1-5)", "0", "5", "
 
 @given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(PIECES), max_size=25).map("".join)))
 @settings(deadline=None)
-def test_t09_whatever_is_written_is_taken_or_refused(cron: str) -> None:
+def test_t09_s20_whatever_is_written_is_taken_or_refused(cron: str) -> None:
     """And what is taken, fires, whatever the name."""
     try:
         parsed = parse_cron(cron)

@@ -230,7 +230,9 @@ names += ["webhook-id", "webhook-timestamp", "webhook-signature"]
 
 @pytest.mark.parametrize("name", sorted(SCHEMES.keys() - {"none"}))
 @given(headers=st.dictionaries(st.sampled_from(names), anything), raw=st.binary(max_size=50))
-def test_s01_strangers_get_unverified_and_never_anything_else(name: str, headers: dict[str, str], raw: bytes) -> None:
+def test_s01_s20_strangers_get_unverified_and_never_anything_else(
+    name: str, headers: dict[str, str], raw: bytes
+) -> None:
     stamped = {"X-Timestamp": str(int(NOW.timestamp())), "webhook-timestamp": str(int(NOW.timestamp()))}
     for sent in (headers, headers | stamped):
         with pytest.raises(Unverified):
@@ -238,7 +240,7 @@ def test_s01_strangers_get_unverified_and_never_anything_else(name: str, headers
 
 
 @given(value=anything)
-def test_s01_strangers_with_any_basic_credentials(value: str) -> None:
+def test_s01_s20_strangers_with_any_basic_credentials(value: str) -> None:
     encoded = base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
     for credentials in (value, encoded):
         with pytest.raises(Unverified):
@@ -246,7 +248,7 @@ def test_s01_strangers_with_any_basic_credentials(value: str) -> None:
 
 
 @given(value=anything)
-def test_s01_strangers_with_any_token_in_query_and_body(value: str) -> None:
+def test_s01_s20_strangers_with_any_token_in_query_and_body(value: str) -> None:
     with pytest.raises(Unverified):
         scheme(scheme="token", **{"in": "query"}, name="t", secret=KEY).check(received({}, query={"t": value}))
     with pytest.raises((Unverified, Unparseable)):
