@@ -1,6 +1,6 @@
 """What the events of a stream mean: how far the work has come, what it warns of, and how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from gateway.core.printable import one_line
 from gateway.core.progress import Progress
 from gateway.core.retry import Retry
 from gateway.core.template import Expression, Tree, sees
-from gateway.targets.answer import Answer, AnswerExpression, failure, holds, succeeded
+from gateway.targets.answer import Answer, AnswerExpression, failure, succeeded
 from gateway.targets.base import Attempt
 from gateway.targets.request import SEEN
 from gateway.targets.stream import ServerEvent
@@ -57,7 +57,8 @@ class Rules(BaseModel):
         description="The event with which the work has failed; asked first.",
     )
     warn: EventExpression = Field(
-        Expression("name in ['warning', 'warn']"), description="Events that are told of beside a success."
+        Expression("name in ['warning', 'warn']"),
+        description="Events that are told of beside a success; a text or list that it gives is told instead.",
     )
     progress: EventTree = Field(
         Tree("{{ data.progress if data is mapping and data.progress is defined else none }}"),
@@ -91,14 +92,16 @@ class Listener:
 
     def hear(self, event: ServerEvent) -> Outcome | None:
         """What came of the work, if it ends with this event."""
+        rules = self._rules
         seen = {"now": self._attempt.context["now"], "name": event.name, "data": _parsed(event.data)}
         self._attempt.log(one_line(f"{event.name}: {event.data}"[:_SHOWN]))
-        self._report_progress(seen)
-        if self._holds("warn", self._rules.warn, seen):
-            self._keep_warning(said_by(event.data, seen["data"]))
-        if self._holds("failed", self._rules.failed, seen):
+        if progress := Progress.told(self._ask("progress", rules.progress.render, seen)):
+            self._attempt.progress(progress)
+        if warning := self._ask("warn", rules.warn.evaluate, seen):
+            self._keep_warnings(_warnings(warning, event, seen["data"]))
+        if self._ask("failed", rules.failed.evaluate, seen):
             return self._failure(event, seen)
-        if self._holds("succeeded", self._rules.succeeded, seen):
+        if self._ask("succeeded", rules.succeeded.evaluate, seen):
             return self._success(event, seen)
         return None
 
@@ -108,31 +111,19 @@ class Listener:
         self._attempt.log(reason)
         return RetryableFailure(reason=reason, status=self._head.status)
 
-    def _keep_warning(self, text: str) -> None:
-        self._warned += 1
-        if self._warned <= MAX_WARNINGS:
-            self._warnings.append(text)
-
-    def _report_progress(self, seen: Mapping[str, Any]) -> None:
+    def _ask(self, rule: str, evaluate: Callable[[Mapping[str, Any]], Any], seen: Mapping[str, Any]) -> Any:
+        """What cannot be evaluated does not hold. It is told once: the next event will not have it either."""
         try:
-            progress = Progress.told(self._rules.progress.render(seen))
+            return evaluate(seen)
         except TemplateError as error:
-            self._complain("progress", error)
-        else:
-            if progress:
-                self._attempt.progress(progress)
+            if rule not in self._complained_of:
+                self._complained_of.add(rule)
+                self._attempt.log(one_line(f"{rule} cannot be evaluated: {error}"))
+            return None
 
-    def _holds(self, rule: str, expression: Expression, seen: Mapping[str, Any]) -> bool:
-        met, error = holds(expression, seen)
-        if error:
-            self._complain(rule, error)
-        return met
-
-    def _complain(self, rule: str, error: TemplateError) -> None:
-        """Once: the next event will not have it either."""
-        if rule not in self._complained_of:
-            self._complained_of.add(rule)
-            self._attempt.log(one_line(f"{rule} cannot be evaluated: {error}"))
+    def _keep_warnings(self, texts: list[str]) -> None:
+        self._warned += len(texts)
+        self._warnings += texts[: MAX_WARNINGS - len(self._warnings)]
 
     def _failure(self, event: ServerEvent, seen: Mapping[str, Any]) -> Outcome:
         answer = replace(self._head, body=event.data.encode())
@@ -162,6 +153,15 @@ def said_by(text: str, data: Any) -> str:
     fields = data if isinstance(data, dict) else {}
     messages = dict.fromkeys(value for name in _MESSAGES if isinstance(value := fields.get(name), str) and value)
     return one_line((": ".join(messages) or text)[:MAX_SAID])
+
+
+def _warnings(warning: Any, event: ServerEvent, data: Any) -> list[str]:
+    """What `warn` gives, where that is a text or a list; otherwise what the event says."""
+    if isinstance(warning, str):
+        return [said_by(warning, None)]
+    if isinstance(warning, list):
+        return [said_by(one if isinstance(one, str) else strict_json.dump(one).decode(), one) for one in warning]
+    return [said_by(event.data, data)]
 
 
 def _parsed(text: str) -> Any:

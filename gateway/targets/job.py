@@ -61,12 +61,24 @@ class Poll(Asking):
     find: Find | None = None
 
 
-class Following(BaseModel):
-    """The keys of a target whose calls start jobs."""
+class Readiness(BaseModel):
+    """The key of a target that is asked whether it is ready."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ready: Ready | None = None
+
+    @property
+    def asked(self) -> list[Expression | Template | Tree]:
+        """All that is rendered or evaluated beside the call."""
+        if self.ready is None:
+            return []
+        return [*self.ready.templates, *([self.ready.when] if self.ready.when else [])]
+
+
+class Following(Readiness):
+    """The keys of a target whose calls start jobs."""
+
     poll: Poll | None = Field(None, description="The answer says that a job has begun: follow it to its end.")
     cancel: Asking | None = Field(None, description="Ends the job when its run is cancelled.")
     resume: Asking | None = Field(None, description="Asked for by a retry, instead of a new start.")
@@ -82,18 +94,8 @@ class Following(BaseModel):
     def asked(self) -> list[Expression | Template | Tree]:
         """All that is rendered or evaluated beside the call."""
         poll = self.poll
-        sources = [
-            source
-            for one in (self.ready, poll, poll and poll.find, self.cancel, self.resume)
-            if one
-            for source in one.templates
-        ]
-        looks = (
-            self.ready and self.ready.when,
-            *(
-                ()
-                if poll is None
-                else (poll.succeeded, poll.failed, poll.reason, poll.progress, poll.find and poll.find.id)
-            ),
-        )
-        return [*sources, *(look for look in looks if look)]
+        find = poll and poll.find
+        requests = [request for request in (poll, find, self.cancel, self.resume) if request]
+        looks = (poll.succeeded, poll.failed, poll.reason, poll.progress, find and find.id) if poll else ()
+        templates = [template for request in requests for template in request.templates]
+        return [*super().asked, *templates, *(look for look in looks if look)]

@@ -14,13 +14,16 @@ from aiohttp import ClientSession, StreamReader, hdrs
 from pydantic import Field
 
 from gateway.core.duration import Duration, Size, format_duration
-from gateway.core.outcome import Outcome, RetryableFailure
+from gateway.core.errors import TemplateError
+from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
 from gateway.targets import base
 from gateway.targets.answer import Answer, failure, phrase
 from gateway.targets.call import HttpCall, Renderer
 from gateway.targets.connection import Connection
 from gateway.targets.events import SEEN_OF_EVENT, Listener, Rules
 from gateway.targets.exchange import NO_ANSWER, answer_of, read_body, send, unanswered
+from gateway.targets.job import Readiness
+from gateway.targets.question import Question, Questions
 from gateway.targets.request import Method, Request
 from gateway.targets.stream import Parser, TooLarge
 
@@ -31,7 +34,7 @@ _CHUNK = 2**12  # bytes that are dealt with at once, before others have their tu
 T = TypeVar("T")
 
 
-class Settings(Rules, Request, Connection, base.Settings):
+class Settings(Readiness, Rules, Request, Connection, base.Settings):
     """A target that is called over HTTP and tells of its work in server-sent events."""
 
     kind: Literal["sse"]
@@ -87,7 +90,8 @@ class SseTarget:
         self.settings = settings
         self._session = session
         self._renderer = Renderer(settings)
-        sources = [*settings.templates, *settings.sources]
+        self._ready = Question(settings.ready) if settings.ready else None
+        sources = [*settings.templates, *settings.sources, *settings.asked]
         self.names = frozenset[str]().union(*(source.names for source in sources)) - {"response", *SEEN_OF_EVENT}
 
     def render(self, context: Mapping[str, Any]) -> HttpCall:
@@ -95,13 +99,19 @@ class SseTarget:
 
     async def perform(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         try:
-            return await self._follow(call, attempt)
+            return await self._obstacle(call, attempt) or await self._follow(call, attempt)
+        except TemplateError as error:
+            return PermanentFailure(reason=f"template: {error}")
         except NO_ANSWER as error:
             broken: Outcome = unanswered(error)
         except TooLarge as error:
             broken = RetryableFailure(reason=str(error))
         attempt.log(f"{call.named}: {broken.reason}")
         return broken
+
+    async def _obstacle(self, call: HttpCall, attempt: base.Attempt) -> Outcome | None:
+        """Why the work cannot be started now. Raises `TemplateError`."""
+        return await Questions(self._session, call, attempt).obstacle(self._ready) if self._ready else None
 
     async def _follow(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         """Raises `NO_ANSWER` and `TooLarge`."""

@@ -248,9 +248,9 @@ async def test_an_output_that_cannot_be_kept_is_no_failure(server: TargetServer)
 
 async def test_warnings_are_told_of_with_the_success(server: TargetServer) -> None:
     given = attempt()
-    keys: dict[str, Any] = {"warn": "name == 'warning' or (name == 'complete' and data.result.warnings)"}
+    keys: dict[str, Any] = {"warn": "name == 'warning' or (name == 'complete' and not data.perfect)"}
     parts = [event("warning", {"message": f"disk {number}"}) for number in range(7)]
-    end = event("complete", {"ok": True, "message": "done", "result": {"warnings": ["x"]}})
+    end = event("complete", {"ok": True, "message": "done", "perfect": False})
 
     outcome = await heard(server, *parts, end, given=given, **keys)
 
@@ -263,6 +263,26 @@ async def test_events_named_warning_are_warnings(server: TargetServer) -> None:
     outcome = await heard(server, event("warning", "mind"), event("complete"))
 
     assert outcome == Succeeded(status=200, reason="succeeded with warnings: mind")
+
+
+@pytest.mark.parametrize(
+    ("warnings", "told"),
+    [
+        (["disk full", {"message": "slow"}, 7], "disk full; slow; 7"),
+        ("disk full", "disk full"),
+        ({"disk": "full"}, "done"),
+        ([], None),
+        ("", None),
+        (None, None),
+        (["a\nb", "x" * 1000, *"cdefg"], f"a\\nb; {'x' * 300}; c; d; e; and 2 more"),
+    ],
+)
+async def test_what_warn_gives_is_the_warning(server: TargetServer, warnings: Any, told: str | None) -> None:
+    end = event("complete", {"message": "done", "warnings": warnings})
+
+    outcome = await heard(server, end, warn="name == 'complete' and data.warnings")
+
+    assert outcome == Succeeded(status=200, reason=told and f"succeeded with warnings: {told}")
 
 
 @pytest.mark.parametrize(
@@ -368,6 +388,27 @@ async def test_the_configuration_may_know_better(server: TargetServer, keys: Any
 
 
 # What is sent
+
+
+async def test_it_may_be_asked_whether_it_is_ready(server: TargetServer) -> None:
+    ready = {"url": f"{server.url}/active", "when": "not response.json.active"}
+    keys: dict[str, Any] = {"ready": ready, "headers": {"X-Key": "hush"}}
+    server.script.extend([Answer.of_json({"active": True}), Answer.of_json({"active": False})])
+
+    busy = await heard(server, event("complete"), **keys)
+    free = await heard(server, event("complete"), **keys)
+
+    assert busy == RetryableFailure(reason="not ready: answered 200 OK", status=200, reached=False)
+    assert free == Succeeded(status=200)
+    assert [call.path for call in server.calls] == ["/active", "/active", "/"]
+    assert server.calls[0].headers["X-Key"] == "hush"
+
+
+async def test_a_question_that_cannot_be_put_is_final(server: TargetServer) -> None:
+    outcome = await heard(server, event("complete"), ready={"url": f"{server.url}/{{{{ payload.missing }}}}"})
+
+    assert isinstance(outcome, PermanentFailure)
+    assert not server.calls
 
 
 async def test_by_default_it_gets_an_event_stream(server: TargetServer) -> None:
