@@ -31,6 +31,7 @@ from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticker import Ticker
+from gateway.runtime.watch import Watch
 from gateway.sources import Source, configured
 from gateway.sources.base import Settings
 from gateway.store.database import Database, DatabaseInUse, open_database, weaknesses
@@ -95,7 +96,15 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     leadership = Leadership(database, lease, current.snapshot.server.lease)
     ticker = Ticker(database, current, leadership, dispatcher.wake)
     scheduling = Scheduling(database, current, intake, ticker.wake)
-    edge = Edge(database=database, current=current, intake=intake, scheduling=scheduling, health=health, reload=reload)
+    edge = Edge(
+        database=database,
+        current=current,
+        intake=intake,
+        scheduling=scheduling,
+        health=health,
+        reload=reload,
+        watch=Watch(database),
+    )
     janitor = Janitor(database, current, dispatcher)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     loops: Mapping[Role, tuple[Loop, ...]] = {

@@ -1,16 +1,20 @@
 """What the handlers of all routes work with."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from gateway.core.errors import Unavailable
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.reload import Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current
+from gateway.runtime.watch import Watch
 from gateway.store.database import Database
 
 
@@ -27,6 +31,25 @@ class Deadlines:
     """For the rest of a body that nobody wants, so that the answer is seen."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Streams:
+    """The answers of this node that go on, of which there are only so many."""
+
+    limit: int = 500
+    open: int = 0
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """One more. Raises `Unavailable`."""
+        if self.open >= self.limit:
+            raise Unavailable("too many streams are open on this node", retry_after=5)
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
     """The parts of the gateway as the handlers see them."""
@@ -37,6 +60,8 @@ class Edge:
     scheduling: Scheduling
     health: Health
     reload: Reload
+    watch: Watch
+    streams: Streams = field(default_factory=Streams)
     deadlines: Deadlines = Deadlines()
     ignored: Counter[str] = field(default_factory=Counter)
     """The events that each source was told to ignore, as long as this node is up: nothing else is kept of them."""

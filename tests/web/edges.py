@@ -16,9 +16,11 @@ from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
+from gateway.runtime.live import Live
 from gateway.runtime.reload import Candidate, Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.snapshot import Current, Snapshot
+from gateway.runtime.watch import Watch
 from gateway.sources import webhook
 from gateway.sources.webhook import WebhookSource
 from gateway.store.database import Database, open_database
@@ -121,7 +123,7 @@ async def _edge(
     dispatcher = Dispatcher(database, current, lease)
     intake = Intake(database, current, dispatcher.wake)
     if dispatching:
-        await stack.enter_async_context(_dispatching(dispatcher))
+        await stack.enter_async_context(_dispatching(dispatcher, Live(database, dispatcher)))
     return Edge(
         database=database,
         current=current,
@@ -129,6 +131,7 @@ async def _edge(
         scheduling=Scheduling(database, current, intake, lambda: None),
         health=Health(database, lease),
         reload=Reload(current, lease, dispatcher, _the_same),
+        watch=Watch(database),
         deadlines=deadlines,
     )
 
@@ -138,8 +141,9 @@ async def _the_same(snapshot: Snapshot) -> Candidate:
 
 
 @asynccontextmanager
-async def _dispatching(dispatcher: Dispatcher) -> AsyncIterator[None]:
-    task = asyncio.create_task(dispatcher.run())
+async def _dispatching(dispatcher: Dispatcher, live: Live) -> AsyncIterator[None]:
+    task, keeping = asyncio.create_task(dispatcher.run()), asyncio.create_task(live.run())
     yield
     await dispatcher.drain(timedelta(seconds=1))
+    keeping.cancel()
     await task

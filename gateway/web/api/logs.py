@@ -1,0 +1,116 @@
+"""The log of a run: as text, or followed as it grows, from whichever node."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+
+from gateway.core.access import Role
+from gateway.core.errors import Invalid, NotFound, Unavailable
+from gateway.core.ids import is_id
+from gateway.core.run import FINAL
+from gateway.core.transcript import heading, log_line
+from gateway.store.logs import Part, Position, read_part
+from gateway.web.edge import EDGE, Edge
+from gateway.web.parameters import Model, parse_query
+from gateway.web.route import Route
+from gateway.web.sse import Message, Messages, stream
+
+LAST_EVENT_ID = "Last-Event-ID"
+AGAIN_AFTER = 1.0
+_END = "end"
+_PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
+_NOT_ENDED = {"finished_at": None, "outcome": None, "status": None, "reason": None}
+_TEXT = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class LogQuery(Model):
+    follow: bool = False
+
+
+async def show_log(request: web.Request) -> web.StreamResponse:
+    edge, run_id = request.app[EDGE], request.match_info["id"].lower()
+    part = await read_part(edge.database, run_id, Position()) if is_id(run_id) else None
+    if part is None:
+        raise NotFound("there is no such run")
+    if not parse_query(request, LogQuery).follow:
+        return await _text(request, part)
+    last_id = request.headers.get(LAST_EVENT_ID, "")
+    if last_id == _END:
+        return web.Response(status=204)  # so that an EventSource does not come again
+    return await stream(request, _messages(edge, run_id, _position(last_id)))
+
+
+def _position(last_id: str) -> Position:
+    """Raises `Invalid`."""
+    if not last_id:
+        return Position()
+    match = _PLACE.fullmatch(last_id)
+    if match is None:
+        errors = {LAST_EVENT_ID: "expected the id of an event of this log"}
+        raise Invalid("the headers are not as expected", errors=errors)
+    return Position(*map(int, match.groups()))
+
+
+async def _text(request: web.Request, first: Part) -> web.StreamResponse:
+    """Attempt by attempt, as there may be many."""
+    response = web.StreamResponse(headers=_TEXT)
+    await response.prepare(request)
+    part: Part | None = first if request.method != hdrs.METH_HEAD else None
+    while part is not None and part.attempt is not None:
+        lines = [heading(orjson.loads(_json(part.attempt))), *map(log_line, part.lines)]
+        await response.write("".join(f"{line}\n" for line in lines).encode(errors="replace"))
+        part = await read_part(request.app[EDGE].database, part.run["id"], part.next) if part.is_closed else None
+    return response
+
+
+async def _messages(edge: Edge, run_id: str, position: Position) -> Messages:
+    """What there is, then what comes, until the run is final."""
+    begun = position.attempt if position.lines else 0
+    told = seen = None
+    while True:
+        try:
+            part = await read_part(edge.database, run_id, position)
+        except Unavailable:  # what is said meanwhile is there when the database is
+            await asyncio.sleep(AGAIN_AFTER)
+            yield None
+            continue
+        if part is None:
+            return
+        for message in _news(part, told, begun):
+            yield message
+            if message.name == _END:
+                return
+        told, position, begun = part.run, part.next, part.until.attempt
+        if not part.is_closed:
+            while (sign := await edge.watch.look(run_id)) in (None, seen):
+                yield None
+            seen = sign
+
+
+def _news(part: Part, told: dict[str, Any] | None, begun: int) -> Iterator[Message]:
+    """`told` is what was said of the run before, `begun` the attempt of which something was said."""
+    run, attempt = part.run, part.attempt
+    is_final = run["state"] in FINAL
+    if run != told and not is_final:
+        yield Message(name="run", data=_json(run))
+    if attempt is not None:
+        number, place = attempt["number"], part.until
+        if number != begun:
+            yield Message(name="attempt", id=f"{number}.0", data=_json(attempt | _NOT_ENDED))
+        if part.lines:
+            yield Message(name="log", id=f"{number}.{place.lines}", data="\n".join(map(log_line, part.lines)))
+        if part.is_closed:
+            yield Message(name="outcome", id=f"{number + 1}.0", data=_json(attempt))
+    elif is_final:
+        yield Message(name=_END, id=_END, data=_json(run))
+
+
+def _json(value: dict[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
+
+
+ROUTES = (Route("GET", "/api/v1/runs/{id}/log", Role.VIEWER, show_log, query=LogQuery),)
