@@ -14,12 +14,13 @@ MAX_LOSSES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a run has behind it: failures that count, losses, its first call and how long it was paused since."""
+    """What a run has behind it: failures that count, losses, its first call, how long it was due in vain since."""
 
     failures: int
     losses: int
     started_at: datetime
-    paused: timedelta = timedelta(0)
+    waited: timedelta = timedelta(0)
+    """For a pause or window to end, its target to be reachable, or a free slot."""
     cancelling: bool = False
     following: bool = False
     """Whether it keeps the handle of a job at the target."""
@@ -73,7 +74,7 @@ def _after_failure(
     if failures >= policy.attempts:
         return _settlement(run, Move.FAIL, outcome, failures=failures, note=f"gave up after {failures} attempts")
     due_at = now + pause(policy, failures, outcome.retry_after, rand)
-    if due_at > run.started_at + run.paused + policy.max_elapsed:
+    if due_at > run.started_at + run.waited + policy.max_elapsed:
         return _settlement(run, Move.FAIL, outcome, failures=failures, note="gave up: max_elapsed is over")
     return _settlement(run, Move.RETRY, outcome, failures=failures, due_at=due_at)
 

@@ -25,7 +25,7 @@ from gateway.store.control import (
 )
 from gateway.store.database import Database
 from gateway.store.history import decisions_on, stored_event
-from gateway.store.pause import Pause
+from gateway.store.pause import Kind, Pausable, Pause
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MANUAL = "gateway.manual"
@@ -142,7 +142,9 @@ class Intake:
 
     async def pause(self, target: str, *, by: str, reason: str | None, lasting: timedelta | None) -> datetime | None:
         """Stops the calls of a target; returns when they go on by themselves, if they do."""
-        return await self._database.commit(pause_targets, Pause(name=target, by=by, reason=reason, lasting=lasting))
+        return await self._database.commit(
+            pause_targets, Pause(what=Pausable(Kind.TARGET, target), by=by, reason=reason, lasting=lasting)
+        )
 
     async def resume(self, target: str) -> None:
         await self._database.commit(resume_targets, target)

@@ -22,7 +22,7 @@ from gateway.runtime.intake import Intake, manual_event
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import define, schedule_of
 from gateway.store.database import Database
-from gateway.store.pause import Pause
+from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schedules import Definition, StoredSchedule
 from gateway.store.scheduling import (
     Writing,
@@ -72,7 +72,9 @@ class Scheduling:
 
     async def pause(self, name: str, *, by: str, reason: str | None, lasting: timedelta | None) -> None:
         """No more ticks, for so long or until it is resumed."""
-        await self._database.commit(pause_schedules, Pause(name=name, by=by, reason=reason, lasting=lasting))
+        await self._database.commit(
+            pause_schedules, Pause(what=Pausable(Kind.SCHEDULE, name), by=by, reason=reason, lasting=lasting)
+        )
         self._wake()
 
     async def resume(self, name: str) -> None:

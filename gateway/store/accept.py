@@ -133,6 +133,7 @@ class _Accepting:
 
 def cargo_of(event: Event) -> Cargo:
     return Cargo(
+        source=event.source,
         event_ids=(event.id,),
         size=len(event.body),
         origin_event_id=event.cause.origin_event_id if event.cause else event.id,

@@ -1,7 +1,7 @@
 """Claim: due runs of a target become this node's, as many as there are free slots; one transaction.
 
-The target's row is locked first. It says whether the target is paused or its breaker open, and whoever holds it is the
-only one who counts the running runs and adds to them.
+The target's row is locked first. It says whether the target is paused, its breaker open or its rate used up, and
+whoever holds it is the only one who counts the running runs and adds to them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     bindparam,
+    case,
     exists,
     func,
     literal_column,
@@ -23,11 +24,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.core.rate import Pace, RequestRate
 from gateway.core.request import Priority
 from gateway.core.run import CLAIMABLE, Move, State, after
 from gateway.store.clock import database_now
 from gateway.store.pause import is_paused
-from gateway.store.schema import Timestamp, is_claimable, is_running, nodes, runs, targets
+from gateway.store.pauses import EVERYTHING, NO_PAUSES, Pauses, in_force, is_of
+from gateway.store.schema import Timestamp, is_claimable, is_running, nodes, pauses, runs, targets
 from gateway.store.writer import Work
 
 _CLAIMED = after(State.QUEUED, Move.CLAIM)
@@ -46,6 +49,7 @@ class Claim:
     target: str
     limit: int
     slots: int
+    rate: RequestRate | None = None
     executing: frozenset[str] = frozenset()
 
 
@@ -98,7 +102,7 @@ may_start = or_(runs.c.expires_at.is_(None), runs.c.expires_at > _NOW) & ~is_fre
 """Nothing is started that has come to nothing: `lapse` cancels it."""
 
 
-def _first_due() -> Any:
+def first_due() -> Any:
     """The ids that go first; a range of the claim index for each priority, as one over both would not end at `now`."""
     of_target = runs.c.target == bindparam("of_target")
     candidates = [
@@ -114,10 +118,10 @@ def _first_due() -> Any:
     return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(_FREE).scalar_subquery()
 
 
-def _taking() -> Any:
+def _taking(*conditions: Any) -> Any:
     # locked in the order in which everybody locks runs; what changed while its lock was waited for is looked at again
     still_due = runs.c.state.in_([*CLAIMABLE]) & (runs.c.due_at <= _NOW)
-    first = select(runs.c.id).where(runs.c.id.in_(_first_due()), still_due)
+    first = select(runs.c.id).where(runs.c.id.in_(first_due()), still_due, *conditions)
     locked = first.order_by(runs.c.id).with_for_update().cte("locked")
     values = {
         "state": _CLAIMED,
@@ -125,6 +129,7 @@ def _taking() -> Any:
         "node_id": bindparam("by_node"),
         "attempt": runs.c.attempt + 1,
         "started_at": func.coalesce(runs.c.started_at, _NOW),
+        "waited": runs.c.waited + case((runs.c.started_at.is_not(None), _NOW - runs.c.due_at), else_=0),
         "attempt_started_at": _NOW,
         "expires_at": None,  # what has been started is carried through
         "fresh_for": None,
@@ -134,7 +139,12 @@ def _taking() -> Any:
 
 
 _TAKE = _taking()
-_LOCK_TARGET = select(targets).where(targets.c.name == bindparam("of_target")).with_for_update()
+_TAKE_OTHERS = _taking(runs.c.id.not_in(bindparam("held", expanding=True)))
+_CANDIDATES = select(runs.c.id, runs.c.target, runs.c.key, runs.c.origins, runs.c.following).where(
+    runs.c.id.in_(first_due())
+)
+_any_paused = exists(select(pauses.c.kind)).label("any_paused")
+_LOCK_TARGET = select(targets, _any_paused).where(targets.c.name == bindparam("of_target")).with_for_update()
 _IN_PROGRESS = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == bindparam("of_target"))
 HOLDS_LEASE = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
 _LEASE = select(nodes.c.id).where(nodes.c.id == bindparam("by_node"), HOLDS_LEASE)
@@ -159,12 +169,37 @@ def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     # where its breaker lets one call probe, that is all
     limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
     free = min(wanted.slots - len(orphans), limit - len(running))
-    return orphans + (_take(work, wanted, free) if free > 0 and not is_paused(target, work.now) else [])
+    return orphans + (_take(work, wanted, target, free) if free > 0 and not is_paused(target, work.now) else [])
 
 
-def _take(work: Work, wanted: Claim, free: int) -> list[ClaimedRun]:
-    given = {"of_target": wanted.target, "by_node": wanted.node_id, "now": work.now, "free": free}
-    return _in_order(work.connection.execute(_TAKE, given))
+def _take(work: Work, wanted: Claim, target: Any, free: int) -> list[ClaimedRun]:
+    paused = in_force(work.connection, work.now) if target.any_paused else NO_PAUSES
+    if paused.of_everything is not None:
+        return []
+    allowed = free if wanted.rate is None else min(free, Pace(wanted.rate, target.next_call_at).allowed(work.now))
+    taken = _take_first(work, wanted, allowed, paused) if allowed else []
+    _keep_pace(work, wanted, target, len(taken))
+    return taken
+
+
+def _take_first(work: Work, wanted: Claim, count: int, paused: Pauses) -> list[ClaimedRun]:
+    """Those first in turn that nothing holds; the others are put aside by whoever finds that they are late."""
+    given = {"of_target": wanted.target, "by_node": wanted.node_id, "now": work.now, "free": count}
+    if not paused.rows:
+        return _in_order(work.connection.execute(_TAKE, given))
+    held = [run.id for run in work.connection.execute(_CANDIDATES, given) if paused.holding(run) is not None]
+    return _in_order(work.connection.execute(_TAKE_OTHERS, given | {"held": held}))
+
+
+def _keep_pace(work: Work, wanted: Claim, target: Any, calls: int) -> None:
+    """A rate that was changed, or taken away, binds nobody for longer than it would by now."""
+    before: datetime | None = target.next_call_at
+    if not calls and (before is None or before <= work.now):
+        return
+    next_call_at = None if wanted.rate is None else Pace(wanted.rate, before).after(calls, work.now).next_call_at
+    if next_call_at != before:
+        mine = update(targets).where(targets.c.name == wanted.target)
+        work.connection.execute(mine.values(next_call_at=next_call_at))
 
 
 def _find(connection: Connection, run_ids: set[str]) -> list[ClaimedRun]:
@@ -177,19 +212,23 @@ def _in_order(rows: Iterable[Any]) -> list[ClaimedRun]:
 
 
 async def next_due(connection: AsyncConnection, names: Sequence[str]) -> dict[str, datetime]:
-    """For each of these targets that has runs to start, and is not paused for good: when it can start the next."""
-    first_due = [
+    """For each of these targets that has runs to start, and is not paused for good: when it can start the next.
+
+    Runs that are late by then are held by a pause, are not to be started any more, or are somebody else's.
+    """
+    of_runs = [
         select(func.min(runs.c.due_at))
         .where(is_claimable, runs.c.target == targets.c.name, runs.c.priority == priority)
         .scalar_subquery()
         for priority in Priority
     ]
     paused_for_good = targets.c.paused & targets.c.paused_until.is_(None)
-    query = select(targets, *first_due).where(targets.c.name.in_(names), ~paused_for_good)
+    everything = pauses.c.kind.is_not(None) & pauses.c.paused_until.is_(None)
+    query = select(targets, pauses.c.paused_until.label("all_until"), *of_runs).outerjoin(pauses, is_of(EVERYTHING))
     due = {}
-    for row in await connection.execute(query):
-        run_due = [instant for instant in row[-len(first_due) :] if instant is not None]
-        allowed = [instant for instant in (row.paused_until if row.paused else None, row.open_until) if instant]
+    for row in await connection.execute(query.where(targets.c.name.in_(names), ~paused_for_good, ~everything)):
+        run_due = [instant for instant in row[-len(of_runs) :] if instant is not None]
+        floors = (row.paused_until if row.paused else None, row.all_until, row.open_until, row.next_call_at)
         if run_due:
-            due[row.name] = max([min(run_due), *allowed])
+            due[row.name] = max([min(run_due), *(instant for instant in floors if instant is not None)])
     return due

@@ -127,6 +127,7 @@ class _Repeating:
         if again is not None:  # a commit of unknown fate had made it after all
             return Decision(trigger=old.trigger, decision=Verb.ENQUEUED, run_id=again.id)
         cargo = Cargo(
+            source="api",
             event_ids=tuple(sorted(self._events[old.id])),
             size=old.size,
             origin_event_id=old.origin_event_id,
@@ -163,9 +164,9 @@ def _events_of(connection: Connection, run_ids: set[str]) -> dict[str, set[str]]
 
 def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
     """Stops their calls, while requests queue and merge; until when, where the pause ends by itself."""
-    lock_targets(work.connection, (pause.name for pause in pauses))
+    lock_targets(work.connection, (pause.what.name for pause in pauses))
     for pause in pauses:
-        paused = update(targets).where(targets.c.name == pause.name)
+        paused = update(targets).where(targets.c.name == pause.what.name)
         work.connection.execute(paused.values(pause.values(work.now)))
     return [pause.until(work.now) for pause in pauses]
 

@@ -17,6 +17,7 @@ from gateway.core.run import Move, State, after
 from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
 from gateway.store.holders import HOLDERS, KEYS, LOCK_HOLDERS, LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
+from gateway.store.pauses import joined, origin
 from gateway.store.schema import keys, run_events, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
@@ -24,14 +25,19 @@ from gateway.store.writer import Work
 Key = tuple[str, str]
 """Target and key."""
 
-_MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for")
+_MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for", "origins")
+_WOKEN = ("pause", "claimable")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cargo:
-    """The events a request brings, oldest first, with the size of their bodies, and where their chain began."""
+    """The events a request brings, oldest first, with the size of their bodies, and where their chain began.
 
+    `source` is theirs; what is asked for by hand comes from `api`, whatever is done again.
+    """
+
+    source: str
     event_ids: tuple[str, ...]
     size: int
     origin_event_id: str | None
@@ -62,6 +68,7 @@ class Enqueuing:
     _runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _new: list[dict[str, Any]] = field(default_factory=list)
     _merged: set[str] = field(default_factory=set)
+    _woken: set[str] = field(default_factory=set)
     _superseded: dict[str, str] = field(default_factory=dict)
     _links: set[tuple[str, str]] = field(default_factory=set)
     _lanes: set[Lane] = field(default_factory=set)
@@ -123,6 +130,7 @@ class Enqueuing:
         run["due_at"] = max(run["due_at"], older["due_at"])
         run["events"] += older["events"]
         run["size"] += older["size"]
+        run["origins"] = joined(run["origins"], older["origins"])
         run["missed"] = _missed(run, older["missed"])
         run["expires_at"] = run["fresh_for"] = None  # what has been started is carried through
         older["state"] = after(State(older["state"]), Move.SUPERSEDE)
@@ -157,11 +165,21 @@ class Enqueuing:
         run["priority"] = min(run["priority"], request.priority)
         run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
         _lapse_only_together(run, request)
+        self._ask_for(run, _origin(request, cargo))
         self._links |= links
         self._merged.add(run["id"])
         self._hold_longer(request, run)
         self._touch_lane(run)
         return _decision(request, Verb.MERGED, run["id"], _held_by(request, run))
+
+    def _ask_for(self, run: dict[str, Any], asker: str) -> None:
+        """One that is put aside goes back: whether a pause holds it in spite of who asks now is seen when it is due."""
+        if asker in run["origins"].split():
+            return
+        run["origins"] = joined(run["origins"], asker)
+        if run["pause"] is not None:
+            run["pause"], run["claimable"] = None, run["lane"] is None
+            self._woken.add(run["id"])
 
     def _hold_longer(self, request: Request, run: dict[str, Any]) -> None:
         """A duration counts from the acceptance of the run, whichever of its requests asked for it."""
@@ -185,6 +203,7 @@ class Enqueuing:
         insert_rows(self.work.connection, runs, self._new)
         new = {run["id"] for run in self._new}
         update_runs(self.work.connection, _MERGED, {run_id: self._runs[run_id] for run_id in self._merged - new})
+        update_runs(self.work.connection, _WOKEN, {run_id: self._runs[run_id] for run_id in self._woken})
         superseded = {run_id: self._runs[run_id] for run_id in self._superseded.keys() - new}
         update_runs(self.work.connection, _SUPERSEDED, superseded)
         self._write_holds()
@@ -218,6 +237,8 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "not_before": None,
         "cancelling": False,
         "following": False,
+        "origins": _origin(request, cargo),
+        "pause": None,
         "event_id": next(iter(cargo.event_ids), None),
         "events": len(cargo.event_ids),
         "size": cargo.size,
@@ -230,6 +251,11 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "expires_at": request.expires_at,
         "fresh_for": request.fresh_for,
     }
+
+
+def _origin(request: Request, cargo: Cargo) -> str:
+    """What a person asks for by hand is not the trigger's, even if that is what is done again."""
+    return origin(None if request.requested_by else request.trigger, cargo.source)
 
 
 def _missed(run: dict[str, Any], more: int | None) -> int | None:

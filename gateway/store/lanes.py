@@ -1,7 +1,8 @@
 """The runs of one key within a target (`per_key`): only those whose turn it is are claimable.
 
-The others stay out of the index a claim reads, so that a million of them behind a running one cost nothing. Whoever
-changes a lane holds the row of its target locked.
+The others stay out of the index a claim reads, so that a million of them behind a running one cost nothing. What was
+put aside for a pause takes no seat, except in an ordered lane, where it keeps its turn. Whoever changes a lane holds
+the row of its target locked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from gateway.core.request import Priority
 from gateway.store.bulk import insert_rows, update_runs
-from gateway.store.schema import is_behind, is_claimable, is_running, runs, targets, waits_in_lane
+from gateway.store.schema import is_behind, is_claimable, is_running, runs, targets, waits_for_seat, waits_in_lane
 
 Condition = ColumnElement[bool]
 
@@ -46,7 +47,7 @@ def reseat(connection: Connection, lanes: Iterable[Lane], limits: LaneLimits, no
         in_lane = (runs.c.target == target) & (runs.c.lane == lane)
         limit = limits.get(target)
         if limit is None:
-            connection.execute(update(runs).where(waits_in_lane, in_lane, ~is_behind).values(claimable=True))
+            connection.execute(update(runs).where(waits_for_seat, in_lane, ~is_behind).values(claimable=True))
         else:
             _reseat(connection, in_lane, limit, now)
 
@@ -55,24 +56,24 @@ def _reseat(connection: Connection, in_lane: Condition, limit: LaneLimit, now: d
     busy = connection.scalar(select(func.count()).select_from(runs).where(is_running, in_lane)) or 0
     seats = max(0, limit.concurrency - busy)
     chosen = (_oldest if limit.ordered else _first_due)(connection, in_lane, seats, now)
-    seated = connection.scalars(select(runs.c.id).where(is_claimable, waits_in_lane, in_lane))
+    seated = connection.scalars(select(runs.c.id).where(is_claimable, waits_for_seat, in_lane))
     present = set(seated.all())
     _mark(connection, chosen - present, claimable=True)
     _mark(connection, present - chosen, claimable=False)
 
 
 def _oldest(connection: Connection, in_lane: Condition, seats: int, _: datetime) -> set[str]:
-    """The oldest runs; one that stands behind another keeps its turn and does not start either."""
-    oldest = select(runs.c.id, runs.c.behind).where(waits_in_lane, in_lane).order_by(runs.c.created_at, runs.c.id)
-    rows = connection.execute(oldest.limit(seats))
-    return {row.id for row in rows if row.behind is None}
+    """The oldest runs; one that is behind another, or put aside, keeps its turn and does not start either."""
+    oldest = select(runs.c.id, runs.c.behind, runs.c.pause).where(waits_in_lane, in_lane)
+    rows = connection.execute(oldest.order_by(runs.c.created_at, runs.c.id).limit(seats))
+    return {row.id for row in rows if row.behind is None and row.pause is None}
 
 
 def _first_due(connection: Connection, in_lane: Condition, seats: int, now: datetime) -> set[str]:
     """What is due with high priority, then by due time; what is due tomorrow keeps no seat from what is due today."""
     candidates = []
     for priority in Priority:
-        waiting = select(runs.c.id, runs.c.due_at).where(waits_in_lane, in_lane, ~is_behind)
+        waiting = select(runs.c.id, runs.c.due_at).where(waits_for_seat, in_lane, ~is_behind)
         by_due = waiting.where(runs.c.priority == priority).order_by(runs.c.due_at, runs.c.id).limit(seats)
         rows = connection.execute(by_due)
         candidates += [(priority if row.due_at <= now else Priority.NORMAL, row.due_at, row.id) for row in rows]

@@ -12,6 +12,7 @@ from gateway.store.bulk import select_pairs, select_rows, update_runs
 from gateway.store.enqueue import Key, as_held
 from gateway.store.holders import LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimits, reseat
+from gateway.store.pauses import joined
 from gateway.store.schema import keys, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
@@ -21,7 +22,7 @@ _COLUMNS = tuple(
     for name in (
         *("id", "state", "target", "trigger", "schedule", "key", "lane", "behind", "created_at", "due_at"),
         *("started_at", "attempt", "failures", "losses", "node_id", "cancelling", "event_id", "events", "size"),
-        *("origin_event_id", "depth", "reason", "handle", "following"),
+        *("origin_event_id", "depth", "reason", "handle", "following", "origins", "waited"),
     )
 )
 _LOCK_RUNS = (
@@ -34,7 +35,7 @@ _LOCK_BEHIND = (
     .with_for_update()
 )
 _FREE_KEY = delete(keys).where(keys.c.target == bindparam("of_target"), keys.c.key == bindparam("of_key"))
-_MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size", "expires_at", "fresh_for")
+_MOVED = ("behind", "claimable", "due_at", "not_before", "events", "size", "expires_at", "fresh_for", "origins")
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Releasing:
         newer["due_at"] = max(newer["due_at"], floor)
         newer["not_before"] = floor
         newer["size"] += older.size
+        newer["origins"] = joined(newer["origins"], older.origins)
         newer["expires_at"] = newer["fresh_for"] = None  # what has been started is carried through
         self._takeovers.append((older.id, newer))
         self._move_up(newer, None)

@@ -137,12 +137,12 @@ def remove_schedules(work: Work, names: Sequence[str]) -> list[Conflict | NotFou
 
 def pause_schedules(work: Work, pauses: Sequence[Pause]) -> list[NotFound | None]:
     """No ticks meanwhile, and none to catch up with afterwards."""
-    known = lock_schedules(work.connection, [pause.name for pause in pauses])
-    results = [_missing(pause.name, known) for pause in pauses]
+    known = lock_schedules(work.connection, [pause.what.name for pause in pauses])
+    results = [_missing(pause.what.name, known) for pause in pauses]
     for pause, missing in zip(pauses, results, strict=True):
         if missing is None:
-            next_at = pause.until(work.now) if known[pause.name].enabled else None
-            _change(work.connection, pause.name, {**pause.values(work.now), "next_at": next_at})
+            next_at = pause.until(work.now) if known[pause.what.name].enabled else None
+            _change(work.connection, pause.what.name, {**pause.values(work.now), "next_at": next_at})
     _announce(work.connection)
     return results
 

@@ -149,7 +149,9 @@ runs = Table(
     Column("missed", Integer),
     Column("expires_at", Timestamp),
     Column("fresh_for", Span),
-    Column("paused", Boolean, nullable=False, default=False, server_default=false()),  # it waits for a pause to end
+    Column("origins", Text, nullable=False, default="", server_default=text("''")),  # who asked for it
+    Column("pause", Text),  # for whose end it was put aside
+    Column("waited", Span, nullable=False, default=timedelta(0), server_default=text("0")),  # due in vain since started
     Column("handle", LargeBinary),  # of a job at the target: JSON
     Column("following", Boolean, nullable=False, default=False, server_default=false()),  # that job may go on
     Column("progress", LargeBinary),
@@ -162,9 +164,10 @@ is_behind = runs.c.behind.is_not(None)
 has_succeeded = (runs.c.state == literal_column(f"'{State.SUCCEEDED}'")) & runs.c.key.is_not(None)
 may_expire = (runs.c.state == literal_column(f"'{State.QUEUED}'")) & runs.c.expires_at.is_not(None)
 may_be_fresh = is_claimable & runs.c.fresh_for.is_not(None)
-waits_in_lane = runs.c.lane.is_not(None) & runs.c.state.in_(
-    [literal_column(f"'{state}'") for state in State if state in CLAIMABLE]
-)
+_waits = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in CLAIMABLE])
+waits_in_lane = runs.c.lane.is_not(None) & _waits
+waits_for_seat = waits_in_lane & runs.c.pause.is_(None)
+is_put_aside = runs.c.pause.is_not(None) & _waits
 
 
 def _partial(name: str, where: Any, *columns: Column[Any]) -> None:
@@ -173,13 +176,13 @@ def _partial(name: str, where: Any, *columns: Column[Any]) -> None:
 
 _partial("runs_claimable", is_claimable, runs.c.target, runs.c.priority, runs.c.due_at, runs.c.id)
 _partial("runs_running", is_running, runs.c.target, runs.c.lane, runs.c.node_id)
-_partial("runs_in_lane", waits_in_lane, runs.c.target, runs.c.lane, runs.c.priority, runs.c.due_at, runs.c.id)
+_partial("runs_in_lane", waits_for_seat, runs.c.target, runs.c.lane, runs.c.priority, runs.c.due_at, runs.c.id)
 _partial("runs_in_lane_by_age", waits_in_lane, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.id)
 _partial("runs_behind", is_behind, runs.c.behind)
 _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
 _partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
 _partial("runs_expiring", may_expire, runs.c.expires_at)
-_partial("runs_paused", runs.c.paused.is_(True), runs.c.trigger, runs.c.target, runs.c.key)
+_partial("runs_put_aside", is_put_aside, runs.c.pause, runs.c.id)
 _partial("runs_to_be_fresh", may_be_fresh, runs.c.target, runs.c.due_at)
 
 keys = Table(
@@ -250,7 +253,7 @@ targets = Table(
     Column("breaker_failures", Integer, nullable=False, default=0),
     Column("breaker_pause", Span),
     Column("open_until", Timestamp),
-    Column("next_call_at", Timestamp),  # when the calls so far have used up its rate
+    Column("next_call_at", Timestamp),  # what its rate allows, after the calls so far
 )
 
 nodes = Table(

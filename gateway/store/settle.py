@@ -131,6 +131,7 @@ def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
         failures=row.failures,
         losses=row.losses,
         started_at=row.started_at,
+        waited=row.waited,
         cancelling=row.cancelling,
         following=following,
     )

@@ -123,7 +123,7 @@ def test_max_elapsed_counts_from_the_first_call(hours: float, move: Move) -> Non
 
 
 def test_max_elapsed_does_not_count_pauses() -> None:
-    run = tried(1, ago=timedelta(hours=30), paused=timedelta(hours=25))
+    run = tried(1, ago=timedelta(hours=30), waited=timedelta(hours=25))
 
     assert settled(run, RetryableFailure()).move is Move.RETRY
 

@@ -14,7 +14,7 @@ from gateway.runtime.ticks import define
 from gateway.runtime.upcoming import COUNTED, PER_SCHEDULE, Upcoming, instants, upcoming
 from gateway.store.database import open_database
 from gateway.store.migrate import migrate
-from gateway.store.pause import Pause
+from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schedules import Origin, StoredSchedule
 from gateway.store.scheduling import Writing, pause_schedules, write_schedules
 from gateway.store.settings import DatabaseSettings
@@ -155,7 +155,7 @@ async def test_nothing_is_to_come_of_what_is_not_timed_or_off(tmp_path: Path, fi
 
 @pytest.mark.parametrize(("lasting", "hours"), [(None, []), (2.5 * HOUR, [1, 2])])
 async def test_a_pause_is_waited_for_if_it_ends(tmp_path: Path, lasting: timedelta | None, hours: list[int]) -> None:
-    pause = Pause(name="s", by="me", lasting=lasting)
+    pause = Pause(what=Pausable(Kind.SCHEDULE, "s"), by="me", lasting=lasting)
     schedules = {"s": {"cron": "0 * * * *"}}
     found = await look(tmp_path, schedules, "2027-01-15T22:00:00+00:00", 4 * HOUR, pause=pause)
 

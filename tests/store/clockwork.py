@@ -19,7 +19,7 @@ from gateway.runtime.ticks import define, following, look
 from gateway.store.claim import ClaimedRun
 from gateway.store.deliveries import stored_decisions
 from gateway.store.leadership import Candidacy, Leading, seek
-from gateway.store.pause import Pause
+from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schedules import StoredSchedule, due_schedules, file_schedules, find_schedule
 from gateway.store.scheduling import (
     FileChange,
@@ -89,7 +89,7 @@ class Clockwork:
         await self.scene.database.commit(remove_schedules, name)
 
     async def pause(self, name: str = NIGHTLY, lasting: timedelta | None = None, **about: Any) -> None:
-        pause = Pause(name=name, by="me", lasting=lasting, **about)
+        pause = Pause(what=Pausable(Kind.SCHEDULE, name), by="me", lasting=lasting, **about)
         await self.scene.database.commit(pause_schedules, pause)
 
     async def resume(self, name: str = NIGHTLY) -> None:

@@ -25,7 +25,7 @@ from gateway.store.history import (
 )
 from gateway.store.lanes import LaneLimit
 from gateway.store.leases import register, retire
-from gateway.store.pause import Pause
+from gateway.store.pause import Kind, Pausable, Pause
 from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, delivery, event, request
 
 
@@ -183,7 +183,7 @@ async def test_a_waiting_run_says_what_it_waits_for(scene: Scene) -> None:
     await scene.ask(None, lane="ams")
     second = (await scene.ask(None, lane="ams")).run_id
     assert await waiting_for(scene, second) == "other runs of 'ams'"
-    await scene.database.commit(pause_targets, Pause(name=TARGET, by="me", reason="upgrade"))
+    await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, TARGET), by="me", reason="upgrade"))
     assert await waiting_for(scene, second) == "the target to be resumed: upgrade"
 
 

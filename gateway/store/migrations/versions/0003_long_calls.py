@@ -1,6 +1,5 @@
 """Calls that last: the handles of jobs, progress, logs while they grow; pauses of more than targets; rates."""
 
-import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,27 +11,37 @@ down_revision = "0002"
 
 Id = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 Microseconds = sa.BigInteger()
-_FLAG = re.compile("(paused)")
 
 
 def where(condition: str) -> dict[str, Any]:
-    """The condition of a partial index, as each database writes it."""
-    return {
-        "sqlite_where": sa.text(_FLAG.sub(r"\1 IS 1", condition)),
-        "postgresql_where": sa.text(_FLAG.sub(r"\1 IS true", condition)),
-    }
+    """The condition of a partial index."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
-    op.add_column("runs", sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("runs", sa.Column("origins", sa.Text(), nullable=False, server_default=sa.text("''")))
+    op.add_column("runs", sa.Column("pause", sa.Text()))
+    op.add_column("runs", sa.Column("waited", Microseconds, nullable=False, server_default=sa.text("0")))
     op.add_column("runs", sa.Column("handle", sa.LargeBinary()))
     op.add_column("runs", sa.Column("following", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("runs", sa.Column("progress", sa.LargeBinary()))
     op.add_column("attempts", sa.Column("dropped", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("targets", sa.Column("next_call_at", Microseconds))
-    op.create_index("runs_paused", "runs", ["trigger", "target", "key"], **where("paused"))
+    _create_indexes()
     _create_live_logs()
     _create_pauses()
+
+
+def _create_indexes() -> None:
+    waiting = "state IN ('queued', 'retrying')"
+    op.drop_index("runs_in_lane", "runs")
+    op.create_index(
+        "runs_in_lane",
+        "runs",
+        ["target", "lane", "priority", "due_at", "id"],
+        **where(f"lane IS NOT NULL AND {waiting} AND pause IS NULL"),
+    )
+    op.create_index("runs_put_aside", "runs", ["pause", "id"], **where(f"pause IS NOT NULL AND {waiting}"))
 
 
 def _create_live_logs() -> None:
