@@ -10,7 +10,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -184,11 +184,12 @@ def _identity(attempt: base.Attempt, written: Path) -> dict[str, str]:
 
 
 def _head(written: Path) -> bytes:
-    """What a command wrote, as far as it is of interest; nothing where it left something that is no file."""
-    if not written.is_file():
-        return b""
-    with written.open("rb") as file:
-        return file.read(MAX_OUTPUT + 1)
+    """What a command wrote, as far as it is of interest; nothing where it left something that cannot be read."""
+    with suppress(OSError):
+        if written.is_file():
+            with written.open("rb") as file:
+                return file.read(MAX_OUTPUT + 1)
+    return b""
 
 
 def _not_started(error: CannotStart | OSError) -> Outcome:

@@ -1,7 +1,9 @@
 """Commands: what they are given, and what becomes of how they end."""
 
 import asyncio
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,9 @@ async def test_x04_what_cannot_start_is_not_reached(tmp_path: Path) -> None:
         assert await ran(**keys) == RetryableFailure(reason=f"cannot start: {reason}", reached=False)
 
 
-async def test_x04_arguments_too_long_for_the_system_are_final() -> None:
-    outcome = await ran(argv=["true", "{{ payload }}"], payload="x" * 200_000)
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+async def test_s16_arguments_too_long_for_the_system_are_final(size: int) -> None:
+    outcome = await ran(argv=["true", "{{ payload }}"], payload="x" * size)
 
     assert isinstance(outcome, PermanentFailure)
     assert outcome.reason == "cannot start: Argument list too long: true; pass what is long in stdin"
@@ -83,7 +86,7 @@ async def test_a_time_out_does_not_count_for_the_breaker() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["--force", "-rf", "-", "--"])
-def test_x04_data_cannot_become_an_option(hostile: str) -> None:
+def test_s16_data_cannot_become_an_option(hostile: str) -> None:
     with pytest.raises(TemplateError, match=r"argv\[1\]: .* would be an option"):
         rendered(["rm", "{{ payload }}"], hostile)
 
@@ -97,11 +100,11 @@ def test_x04_data_cannot_become_an_option(hostile: str) -> None:
         ["rm", "x{{ payload }}"],
     ],
 )
-def test_x04_where_data_cannot_become_an_option_it_may_look_like_one(argv: list[str]) -> None:
+def test_s16_where_data_cannot_become_an_option_it_may_look_like_one(argv: list[str]) -> None:
     assert rendered(argv, "--force").argv[-1].endswith("--force")
 
 
-def test_x04_what_only_looks_like_the_end_of_options_in_the_data_is_not_it() -> None:
+def test_s16_what_only_looks_like_the_end_of_options_in_the_data_is_not_it() -> None:
     with pytest.raises(TemplateError, match="would be an option"):
         rendered(["rm", "{{ payload[0] }}", "{{ payload[1] }}"], ["--", "--force"])
 
@@ -115,7 +118,7 @@ def test_x04_what_only_looks_like_the_end_of_options_in_the_data_is_not_it() -> 
         (["echo", "{{ payload }}"], "\ud800", r"argv\[1\]: .*surrogates"),
     ],
 )
-def test_what_cannot_be_passed_is_refused(argv: list[str], payload: Any, problem: str) -> None:
+def test_s16_what_cannot_be_passed_is_refused(argv: list[str], payload: Any, problem: str) -> None:
     context = {"payload": payload}
     target_argv = configured("command", argv=argv)
     with pytest.raises(TemplateError, match=problem):
@@ -149,13 +152,37 @@ def test_a_section_that_makes_no_sense_is_refused(keys: dict[str, Any]) -> None:
         configured("command", **keys)
 
 
-async def test_no_shell_looks_at_an_argument() -> None:
-    hostile = "$(id); `id` | id & * ~ $HOME 'x \"y"
-    given = attempt(hostile)
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "; touch {made}",
+        "| touch {made}",
+        "&& touch {made}",
+        "$(touch {made})",
+        "`touch {made}`",
+        "x\ntouch {made}\n",
+        "x\r\ntouch {made}",
+        "'; touch {made}; '",
+        '"; touch {made}; "',
+        "> {made}",
+        "* ? ~ $HOME ${{PATH}} %PATH% !! \\",
+        "{{{{ run.id }}}} {{% if true %}}",
+        "ü😀\u202e\x1b[2J\x7f",
+        " ",
+        "",
+    ],
+)
+async def test_s16_an_argument_arrives_as_it_is(hostile: str, tmp_path: Path) -> None:
+    """No shell looks at it, and no template at what another has made."""
+    hostile = hostile.format(made=tmp_path / "made")
+    tell = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[1], 'w'))"
+    argv = [sys.executable, "-c", tell, str(tmp_path / "told"), "{{ payload }}", "x={{ payload }}"]
 
-    await ran(given, argv=["echo", "{{ payload }}"])
+    outcome = await ran(argv=argv, payload=hostile, env={"GIVEN": "{{ payload }}"}, stdin="{{ payload }}")
 
-    assert given.lines[1] == hostile
+    assert outcome == Succeeded(status=0)
+    assert json.loads((tmp_path / "told").read_text())[1:] == [hostile, f"x={hostile}"]
+    assert not (tmp_path / "made").exists()
 
 
 async def test_its_environment_is_small(monkeypatch: pytest.MonkeyPatch) -> None:

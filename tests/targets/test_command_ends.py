@@ -1,6 +1,8 @@
 """How commands end, and that nothing of them is left: real processes that do not want to."""
 
 import asyncio
+import os
+import socket
 import sys
 import time
 from collections.abc import Iterable
@@ -10,6 +12,8 @@ import psutil
 import pytest
 
 from gateway.core.outcome import RetryableFailure, Succeeded
+from gateway.targets import supervise
+from gateway.targets.process import Order
 from tests.targets.calling import Attempt, attempt, call, configured
 from tests.targets.commands import ran, said_by
 from tests.waiting import until
@@ -136,6 +140,24 @@ async def test_it_dies_with_its_supervisor(tmp_path: Path) -> None:
 
     assert await running == RetryableFailure(reason="was ended by SIGKILL", status=137)
     assert alive(mark_of(tmp_path)) == []
+
+
+async def test_x04_a_gateway_that_dies_with_a_report_unread_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The system breaks such a connection instead of ending it."""
+    mark = mark_of(tmp_path)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        supervisor = await asyncio.create_subprocess_exec(
+            sys.executable, supervise.__file__, str(theirs.fileno()), pass_fds=[theirs.fileno()]
+        )
+    env = {"PATH": os.environ["PATH"]}
+    with ours:
+        ours.sendall(Order(argv=["sh", "-c", f"sleep {mark} &"], env=env, cwd=None, stdin=None).packed())
+        assert await asyncio.to_thread(ours.recv, 64, socket.MSG_PEEK) == b"exited 0\n"
+        assert len(alive(mark)) == 1
+
+    assert await supervisor.wait() == 0
+    assert alive(mark) == []
 
 
 async def test_signals_to_everybody_end_the_command_but_not_its_supervisor() -> None:

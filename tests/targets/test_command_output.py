@@ -79,7 +79,18 @@ async def test_an_output_that_cannot_be_kept_is_no_failure(write: str, problem: 
     assert problem in str(outcome.reason)
 
 
-@pytest.mark.parametrize("leave", ["true", ": > $GATEWAY_OUTPUT", "mkdir $GATEWAY_OUTPUT", "mkfifo $GATEWAY_OUTPUT"])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "true",
+        ": > $GATEWAY_OUTPUT",
+        "mkdir $GATEWAY_OUTPUT",
+        "mkfifo $GATEWAY_OUTPUT",
+        "ln -s $GATEWAY_OUTPUT $GATEWAY_OUTPUT",
+        "ln -s /proc/self/mem $GATEWAY_OUTPUT",
+        "rm -r ${GATEWAY_OUTPUT%/*}",
+    ],
+)
 async def test_without_an_output_there_is_none(leave: str) -> None:
     assert await ran(argv=["sh", "-c", leave]) == Succeeded(status=0)
 
