@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,9 @@ async def finish(client: GatewayClient, target: str, **payload: Any) -> Run:
 def outcomes(run: Run) -> list[str]:
     """What became of its attempts."""
     return [attempt["outcome"] for attempt in run["attempts"]]
+
+
+def seconds_until_due(run: Run) -> float:
+    """From the end of its last attempt to the next."""
+    ended, due = run["attempts"][-1]["finished_at"], run["due_at"]
+    return (datetime.fromisoformat(due) - datetime.fromisoformat(ended)).total_seconds()

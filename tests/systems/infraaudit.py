@@ -1,6 +1,6 @@
 """InfraAudit, in two dialects: that of its documentation, and that of its programs."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.systems.system import System
 
 TOKEN = "infraaudit-token"
+JOBS = ("7", "9")
 STARTED = "2026-11-21T09:40:47Z"
 RETRY_AFTER = 30
 
@@ -83,9 +84,9 @@ PROGRAMS = Dialect(
 
 
 class InfraAudit(System):
-    """Has one job, `7`; `limited` says how many of the next calls are too many.
+    """Has two jobs; `limited` says how many of the next calls are too many, `courses` how the next executions go.
 
-    `course` is that of the executions to come. Nothing keeps two of one job from running side by side.
+    Nothing keeps two of one job from running side by side; `most_of_a_job` and `most` are how many did so at once.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -97,13 +98,10 @@ class InfraAudit(System):
             ]
         )
         self.executions: dict[str, Execution] = {}
-        self.course = dialect.course
+        self.courses: deque[Sequence[str]] = deque()
+        self.most = self.most_of_a_job = 0
         self.limited = 0
         self._dialect = dialect
-
-    @property
-    def running(self) -> int:
-        return sum(execution.status == "running" for execution in self.executions.values())
 
     def _allowed(self, handle: _Handle) -> _Handle:
         async def allowed(request: web.Request) -> web.Response:
@@ -117,10 +115,13 @@ class InfraAudit(System):
         return allowed
 
     async def _start(self, request: web.Request) -> web.Response:
-        if request.match_info["job"] != "7":
+        job = request.match_info["job"]
+        if job not in JOBS:
             return self._error(self._dialect.unknown_job, "job not found")
-        execution = Execution(id=self._dialect.new_id(), job="7", course=deque(self.course))
+        course = self.courses.popleft() if self.courses else self._dialect.course
+        execution = Execution(id=self._dialect.new_id(), job=job, course=deque(course))
         self.executions[str(execution.id)] = execution
+        self._count()
         return web.json_response(self._dialect.started(execution), status=202)
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -138,6 +139,11 @@ class InfraAudit(System):
             return self._error(404, "execution not found")
         execution.course = deque(["cancelled"])
         return web.json_response({"message": "execution cancelled"})
+
+    def _count(self) -> None:
+        running = Counter(execution.job for execution in self.executions.values() if execution.status == "running")
+        self.most = max(self.most, running.total())
+        self.most_of_a_job = max(self.most_of_a_job, *running.values())
 
     def _error(self, status: int, message: str) -> web.Response:
         return web.json_response(self._dialect.error(message), status=status)

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from tests.systems.system import System
+from tests.target_answer import Answer
 
 TOKEN = "orchestrator-token"
 STEPS = ("Start", "Validate", "Done")
@@ -31,7 +32,7 @@ _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Workflow:
     """`course` are the statuses that its processes take, one at each look; `resumed` those after they were resumed."""
 
-    fields: frozenset[str] = frozenset()
+    fields: Collection[str] = ()
     refusal: str | None = None
     broken: bool = False
     course: Sequence[str] = ("created", "running", "completed")
@@ -78,9 +79,12 @@ class Process:
 
 
 class Orchestrator(System):
-    """Knows the `workflows` it is given; `locked` is what `PUT /api/settings/status` makes of its engine."""
+    """Knows the `workflows` that it is given; `locked` is what `PUT /api/settings/status` makes of its engine.
 
-    def __init__(self, **workflows: Workflow) -> None:
+    The answers to the next `lost_answers` starts get lost on their way.
+    """
+
+    def __init__(self) -> None:
         super().__init__(
             [
                 web.get("/api/health/", self._health),
@@ -92,21 +96,19 @@ class Orchestrator(System):
                 web.put("/api/processes/{id}/abort", self._allowed(self._abort)),
             ]
         )
-        self.workflows = workflows
+        self.workflows: dict[str, Workflow] = {}
         self.processes: dict[str, Process] = {}
         self.locked = False
+        self.lost_answers = 0
 
-    @property
-    def only(self) -> Process:
-        """The process that there is. Raises where there is none, or another."""
-        [process] = self.processes.values()
-        return process
+    def of(self, workflow: str) -> list[Process]:
+        """The processes of a workflow, in the order of their start."""
+        return [process for process in self.processes.values() if process.workflow == workflow]
 
-    def begin(self, workflow: str, created_by: str = "SYSTEM", *, course: Iterable[str] | None = None) -> Process:
-        """A process that somebody started."""
-        process = Process(
-            workflow=workflow, created_by=created_by, course=deque(course or self.workflows[workflow].course)
-        )
+    def begin(self, workflow: str, created_by: str) -> Process:
+        """A process that somebody starts."""
+        course = deque(self.workflows[workflow].course)
+        process = Process(workflow=workflow, created_by=created_by, course=course)
         self.processes[process.id] = process
         return process
 
@@ -121,13 +123,16 @@ class Orchestrator(System):
 
         return allowed
 
-    async def _start(self, request: web.Request) -> web.Response:
+    async def _start(self, request: web.Request) -> web.StreamResponse:
         pages = await request.json() if request.can_read_body else None
         name = request.match_info["workflow"]
         refusal = self._refusal(name, pages)
         if refusal is not None:
             return refusal
         process = self.begin(name, request.query.get("reporter", "SYSTEM"))
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return await Answer(reset=True).send(request)
         return web.json_response({"id": process.id}, status=201)
 
     def _refusal(self, name: str, pages: Any) -> web.Response | None:
@@ -207,7 +212,7 @@ def _form_problem(workflow: Workflow, pages: list[Any]) -> web.Response | None:
     if not pages:
         body = {"type": "FormNotCompleteError", "title": "Form not complete", "status": 510, "form": {}, "meta": None}
         return web.json_response({**body, "detail": "Form not complete"}, status=510)
-    if pages[0].keys() != workflow.fields:
+    if set(pages[0]) != set(workflow.fields):
         body = {"type": "FormValidationError", "title": "Form not valid", "status": 400, "detail": "1 validation error"}
         return web.json_response({**body, "validation_errors": [{"type": "missing"}]}, status=400)
     return None

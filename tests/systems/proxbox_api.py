@@ -102,8 +102,12 @@ class ProxboxApi(System):
     def _bad_key(self) -> web.Response:
         self.bad_keys += 1
         if self.bad_keys >= MAX_BAD_KEYS:
-            self._locked_until = time.monotonic() + LOCKED
+            self.lock_out()
         return _unauthorized(f"Invalid API key. {MAX_BAD_KEYS - self.bad_keys} attempts remaining.")
+
+    def lock_out(self) -> None:
+        """Whoever calls, with whatever key."""
+        self._locked_until = time.monotonic() + LOCKED
 
     async def _active(self, _: web.Request) -> web.Response:
         oldest = self.active[0] if self.active else {"started_at": None, "id": None, "kind": None}

@@ -67,26 +67,47 @@ def _discovery(operation: str) -> dict[str, Any]:
 
 def stage(name: str, *, failed: int = 0) -> bytes:
     """One of them from its start to its end, with an object created and so many that failed."""
-    counts = {"created": 1, "updated": 0, "deleted": 0, "failed": failed, "skipped": 0, "total": 1 + failed}
-    status = "completed_with_errors" if failed else "completed"
-    item = {"phase": name, "item": {"name": "pve-1"}, "status": "created", "progress": _progress(1, 1 + failed)}
     return b"".join(
         (
             event("step", {"step": name, "status": "started", "message": f"Starting {name} synchronization."}),
-            event("item_progress", item),
+            event("item_progress", _item(name, 1 + failed)),
             *itertools.repeat(event("error_detail", _detail("The name is taken.")), failed),
-            event("phase_summary", {"phase": name, "status": status, "result": counts}),
+            event("phase_summary", _summary(name, failed)),
             event("step", {"step": name, "status": "completed", "result": {"count": 1}, "duration_seconds": 0.1}),
         )
     )
 
 
-def _progress(current: int, total: int) -> dict[str, int]:
-    return {"current": current, "total": total, "percent": 100 * current // total}
+def _item(phase: str, total: int) -> dict[str, Any]:
+    return {
+        "event": "item_progress",
+        "phase": phase,
+        "status": "completed",
+        "message": f"Synced {phase} pve-1",
+        "item": {"name": "pve-1"},
+        "operation": "created",
+        "progress": {"current": 1, "total": total, "percent": 100 / total},
+    }
+
+
+def _summary(phase: str, failed: int) -> dict[str, Any]:
+    return {
+        "event": "phase_summary",
+        "phase": phase,
+        "status": "completed_with_errors" if failed else "completed",
+        "message": f"Phase {phase} completed: 1 created, 0 updated, {failed} failed",
+        "result": {"created": 1, "updated": 0, "deleted": 0, "failed": failed, "skipped": 0, "total": 1 + failed},
+    }
 
 
 def _detail(detail: str) -> dict[str, str]:
-    return {"category": "netbox_api", "message": "Error while syncing.", "detail": detail, "suggestion": "Look there."}
+    return {
+        "event": "error_detail",
+        "category": "internal",
+        "message": "Error while syncing.",
+        "detail": detail,
+        "suggestion": "Look at the log of proxbox-api.",
+    }
 
 
 def completed(*, warnings: Sequence[str] = ()) -> bytes:

@@ -2,85 +2,105 @@
 
 import asyncio
 import json
-import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+import pytest_asyncio
+
+from tests.gateway_client import GatewayClient
 from tests.gateways import ROOT
-from tests.systems.contract import AT_ONCE, Run, finish, gateway
+from tests.systems.contract import AT_ONCE, finish, gateway
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FOLDER = ROOT / "tests" / "systems" / "netbox"
 RECURRING = {"pk": 1, "name": "Proxbox Sync", "interval": 60, "status": "scheduled"}
 
 
-def netbox(folder: Path, name: str = "netbox", **state: Any) -> Path:
-    """A NetBox of its own."""
-    file = folder / f"{name}.json"
-    file.write_text(json.dumps(state))
-    return file
+@pytest.fixture(scope="module")
+def netbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that says what NetBox is like."""
+    return tmp_path_factory.mktemp("netbox") / "netbox.json"
 
 
-def preset(file: Path, **beside: Any) -> dict[str, Any]:
-    python = {"python": sys.executable, "directory": str(FOLDER)}
-    return {"preset": "netbox-proxbox-sync", **python, "env": {"NETBOX": str(file)}, "retry": AT_ONCE, **beside}
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(netbox: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayClient]:
+    def preset(**beside: Any) -> dict[str, Any]:
+        python = {"python": sys.executable, "directory": str(FOLDER)}
+        env, retry = {"NETBOX": str(netbox)}, {**AT_ONCE, "attempts": 2}
+        return {"preset": "netbox-proxbox-sync", **python, "env": env, "retry": retry, **beside}
+
+    async with gateway(
+        tmp_path_factory.mktemp("gateway"), sync=preset(), as_user=preset(user="ops"), impatient=preset(wait=0)
+    ) as client:
+        yield client
 
 
-def jobs(file: Path) -> list[dict[str, Any]]:
-    return list(json.loads(file.read_text())["jobs"])
+def be(netbox: Path, **state: Any) -> None:
+    netbox.write_text(json.dumps(state))
 
 
-async def test_it_waits_for_the_job_and_leaves_recurring_ones_alone(tmp_path: Path) -> None:
-    file = netbox(tmp_path, jobs=[RECURRING], users=["admin", "ops"])
-    async with gateway(tmp_path, sync=preset(file, user="ops")) as client:
-        run = await finish(client, "sync")
+def jobs(netbox: Path) -> list[dict[str, Any]]:
+    return list(json.loads(netbox.read_text())["jobs"])
+
+
+async def test_it_waits_for_the_job_and_leaves_recurring_ones_alone(client: GatewayClient, netbox: Path) -> None:
+    be(netbox, jobs=[RECURRING])
+    run = await finish(client, "sync")
 
     assert (run["state"], run["output"]) == ("succeeded", {"job": 2, "nothing_to_sync": False})
-    assert "attributed to user 'ops'" in run["attempts"][0]["log"]
-    assert jobs(file)[0] == RECURRING
+    assert "Proxbox sync job (pk=2) completed." in run["attempts"][0]["log"]
+    assert jobs(netbox)[0] == RECURRING
 
 
-def test_what_enqueue_once_would_do(tmp_path: Path) -> None:
-    """Why the preset goes without."""
-    file = netbox(tmp_path, jobs=[RECURRING])
+async def test_what_enqueue_once_would_do(netbox: Path) -> None:
+    """Why the preset goes without: no job is found to be there already, but a recurring one is deleted."""
+    be(netbox, jobs=[RECURRING])
     for _ in range(3):
-        command = [sys.executable, "manage.py", "proxbox_sync", "--enqueue-once"]
-        subprocess.run(command, cwd=FOLDER, env={"NETBOX": str(file)}, check=True, stdout=subprocess.DEVNULL)
+        command = (sys.executable, "manage.py", "proxbox_sync", "--enqueue-once")
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=FOLDER, env={"NETBOX": str(netbox)}, stdout=asyncio.subprocess.DEVNULL
+        )
+        assert await process.wait() == 0
 
-    assert [job["pk"] for job in jobs(file)] == [1, 2, 3]
-    assert RECURRING not in jobs(file)
-
-
-async def test_each_failure_is_final_or_tried_again(tmp_path: Path) -> None:
-    final = {
-        "without_endpoint": preset(netbox(tmp_path, "a", endpoint=False)),
-        "without_users": preset(netbox(tmp_path, "b", users=[])),
-        "without_user": preset(netbox(tmp_path, "c"), user="nobody"),
-        "endless": preset(netbox(tmp_path, "d", ends=None), wait=0),
-    }
-    passing = {
-        "without_backend": preset(netbox(tmp_path, "e", reachable=False)),
-        "errored": preset(netbox(tmp_path, "f", ends="errored")),
-        "without_worker": preset(netbox(tmp_path, "g", worker=False, worker_grace=0)),
-    }
-    twice = {name: {**settings, "retry": {**AT_ONCE, "attempts": 2}} for name, settings in passing.items()}
-    async with gateway(tmp_path, **final, **twice) as client:
-
-        async def of(name: str) -> Run:
-            return await finish(client, name.replace("_", "-"))
-
-        ended = dict(zip([*final, *twice], await asyncio.gather(*map(of, [*final, *twice])), strict=True))
-
-    assert {run["state"] for run in ended.values()} == {"failed"}
-    assert {name: len(run["attempts"]) for name, run in ended.items()} == {
-        **dict.fromkeys(final, 1),
-        **dict.fromkeys(twice, 2),
-    }
-    assert "ended with status 'errored'" in ended["errored"]["attempts"][0]["log"]
+    assert [job["interval"] for job in jobs(netbox)] == [None, None, None]
 
 
-async def test_nothing_to_sync_is_a_success_that_says_so(tmp_path: Path) -> None:
-    async with gateway(tmp_path, sync=preset(netbox(tmp_path, enabled=0))) as client:
-        run = await finish(client, "sync")
+async def test_somebody_else_may_be_named(client: GatewayClient, netbox: Path) -> None:
+    be(netbox, users=["admin", "ops"])
+    run = await finish(client, "as-user")
+
+    assert "attributed to user 'ops'" in run["attempts"][0]["log"]
+
+
+@pytest.mark.parametrize(
+    ("target", "state", "attempts", "says"),
+    [
+        ("sync", {"endpoint": False}, 1, "No FastAPIEndpoint configured"),
+        ("sync", {"users": []}, 1, "No active superuser found"),
+        ("as-user", {}, 1, "User 'ops' does not exist."),
+        ("impatient", {"ends": None}, 1, "Timed out after 0s"),
+        ("sync", {"reachable": False}, 2, "proxbox-api backend not reachable"),
+        ("sync", {"ends": "errored"}, 2, "ended with status 'errored'"),
+        ("sync", {"worker": False, "worker_grace": 0}, 2, "No RQ worker is consuming"),
+    ],
+)
+async def test_failures_are_final_or_tried_again(
+    client: GatewayClient, netbox: Path, *, target: str, state: dict[str, Any], attempts: int, says: str
+) -> None:
+    be(netbox, **state)
+    run = await finish(client, target)
+
+    assert run["state"] == "failed"
+    assert [attempt["status"] for attempt in run["attempts"]] == [1] * attempts
+    assert says in run["attempts"][0]["log"]
+
+
+async def test_nothing_to_sync_is_a_success_that_says_so(client: GatewayClient, netbox: Path) -> None:
+    be(netbox, enabled=0)
+    run = await finish(client, "sync")
 
     assert (run["state"], run["output"]) == ("succeeded", {"job": None, "nothing_to_sync": True})
