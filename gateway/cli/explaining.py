@@ -49,7 +49,7 @@ def _events(  # noqa: PLR0917 - what a message is made of
         return [source.reader.read(message, now, loaded.config.server.max_body)]
     if properties:
         raise ValueError("only messages of queues have properties")
-    sample = unsigned(sample_headers(loaded.library, loaded.presets.get(name)), body, now)
+    sample = unsigned(sample_headers(loaded, name, source.settings), body, now)
     incoming = Incoming(method=source.settings.methods[0], headers=over(sample, headers), query={}, raw=body, remote="")
     return [event for event in source.mapped(incoming, now).events if event is not None]
 

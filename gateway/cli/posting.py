@@ -12,13 +12,13 @@ from uuid import uuid4
 import orjson
 
 from gateway.cli.failure import Exit, Failure
-from gateway.config import Library, Loaded
+from gateway.config import Loaded
 from gateway.core.errors import TemplateError, Unverified
 from gateway.core.printable import one_line
 from gateway.core.wording import did_you_mean
 from gateway.runtime.settings import Server
 from gateway.sources import base, webhook
-from gateway.sources.imitate import imitate, proven
+from gateway.sources.imitate import CONTENT_TYPES, imitate, proven
 
 SAMPLE_ID = "00000000-0000-4000-8000-000000000000"
 SAMPLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,12 +55,11 @@ def prepare(
     those of the sender. Raises `Failure`.
     """
     settings = _webhook(loaded, source)
-    preset = loaded.presets.get(source)
     now = datetime.now(UTC)  # noqa: TID251 - the sender's clock is that of this machine
     uuid = SAMPLE_ID if keep else str(uuid4())
     time = SAMPLE_TIME if keep else now
-    given = body if body is not None else _fresh(_sample(loaded.library, source, preset), uuid, time)
-    sample = over(sample_headers(loaded.library, preset), extra or {})
+    given = body if body is not None else _fresh(_sample(loaded, source), uuid, time)
+    sample = over(sample_headers(loaded, source, settings), extra or {})
     try:
         raw = proven(settings, given)
         headers = imitate(settings, sample, raw, now, uuid)
@@ -90,8 +89,9 @@ def _webhook(loaded: Loaded, source: str) -> webhook.Settings:
     return settings
 
 
-def _sample(library: Library, source: str, preset: str | None) -> str:
-    body = library.body("sources", preset) if preset else None
+def _sample(loaded: Loaded, source: str) -> str:
+    preset = loaded.presets.get(source)
+    body = loaded.library.body("sources", preset) if preset else None
     if body is None:
         raise Failure(f"There is no sample for the source {source}: name a FILE to send.", Exit.USAGE)
     return body
@@ -106,10 +106,11 @@ def _epoch(time: datetime) -> str:
     return str(int(time.timestamp()))
 
 
-def sample_headers(library: Library, preset: str | None) -> Mapping[str, str]:
-    """What the sender sends along, as templates, but for its proof."""
-    sample = library.load("sources", preset).sample if preset else None
-    headers: Mapping[str, str] = (sample or {}).get("headers", {"Content-Type": "application/json"})
+def sample_headers(loaded: Loaded, source: str, settings: webhook.Settings) -> Mapping[str, str]:
+    """What the sender of a source sends along, as templates, but for its proof."""
+    preset = loaded.presets.get(source)
+    sample = loaded.library.load("sources", preset).sample if preset else None
+    headers: Mapping[str, str] = (sample or {}).get("headers", {"Content-Type": CONTENT_TYPES[settings.body]})
     return headers
 
 

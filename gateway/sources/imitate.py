@@ -8,8 +8,17 @@ from uuid import uuid4
 from gateway.core import strict_json
 from gateway.core.errors import Unparseable
 from gateway.core.template import Template, clock
-from gateway.sources.incoming import Received, lower
+from gateway.sources import body, cloudevents
+from gateway.sources.incoming import BodyKind, Received, lower
 from gateway.sources.webhook import Settings
+
+CONTENT_TYPES: Mapping[BodyKind, str] = {
+    "json": "application/json",
+    "form": body.FORM,
+    "text": "text/plain; charset=utf-8",
+    "cloudevents": cloudevents.STRUCTURED,
+}
+"""What senders call their bodies, as long as nothing else is known of them."""
 
 
 def imitate(

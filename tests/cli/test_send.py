@@ -159,6 +159,29 @@ def test_a_token_stands_where_the_source_looks_for_it(gateway: Run, config: Path
     assert event_of(config, "by-token", stub.asked[0]).data == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "type_"),
+    [
+        ("form", b"a=1", "application/x-www-form-urlencoded"),
+        ("text", b"a", "text/plain; charset=utf-8"),
+        (
+            "cloudevents",
+            b'{"specversion": "1.0", "id": "1", "source": "/", "type": "t"}',
+            "application/cloudevents+json",
+        ),
+    ],
+)
+def test_a_body_is_called_what_it_is(  # noqa: PLR0917 - fixtures
+    gateway: Run, config: Path, stub: Stub, kind: str, body: bytes, type_: str
+) -> None:
+    config.write_text(CONFIG.replace("verify: {scheme: token", f"body: {kind}\n    verify: {{scheme: token"))
+    stub.answers = [(202, ACCEPTED)]
+    gateway("send", "by-token", "-", stdin=body)
+
+    assert stub.asked[0].headers["content-type"] == type_
+    assert event_of(config, "by-token", stub.asked[0]).source == "by-token"
+
+
 def test_a_body_that_has_no_place_for_the_token_is_not_sent(gateway: Run, config: Path) -> None:
     config.write_text(CONFIG.replace("name: X-Token,", "name: t, in: body,"))
     result = gateway("send", "by-token", "-", stdin=b"[]")
