@@ -192,6 +192,7 @@ ASKED = {
     "verify": "{scheme: none}",
     "url": "http://localhost",
     "api_key": "k",
+    "token": "t",
     "workflow": "task_validate",
     "job": "7",
     "directory": "/srv/sync",
