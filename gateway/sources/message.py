@@ -44,7 +44,6 @@ _COMPRESSED = ("gzip", "x-gzip", "deflate")
 _SCALARS = frozenset({type(None), bool, int, str})
 _KEPT = ("content_type", "correlation_id", "exchange", "routing_key", "reply_to", "app_id")
 _COUNTERS = ("x-delivery-count", "x-acquired-count")  # differ between two deliveries of one message
-
 _PREFIXES = ("cloudEvents:", "cloudEvents_")
 
 Kind = Literal["json", "text"]
