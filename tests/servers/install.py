@@ -1,14 +1,17 @@
 """Finds the programs of the test servers, and installs them where apt-get can do it unasked."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 # Asked by Debian's packages before they start a service; 101 means "do not".
 _SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
+_LOCK = Path(tempfile.gettempdir(), f"gateway-tests-{os.getuid()}.lock")
 
 
 class ServerMissingError(Exception):
@@ -57,13 +60,22 @@ def _find_libfaketime() -> Path | None:
 
 
 def _find_or_install(find: Callable[[], Path | None], *, package: str, name: str) -> Path:
-    found = find()
-    if found is None:
-        _apt_install(package, name)
+    with _one_at_a_time():
         found = find()
+        if found is None:
+            _apt_install(package, name)
+            found = find()
     if found is None:
         raise ServerMissingError(f"{name} is missing although the package {package} is installed.")
     return found
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Tests run in several processes, which miss the same things at the same time."""
+    with _LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _apt_install(package: str, name: str) -> None:
