@@ -59,7 +59,9 @@ class Settings(base.Settings):
     form_field: str | None = Field(None, description="Holds the JSON where a form is sent, by its content type.")
     verify: Verify = Field(description="How senders prove themselves; `{scheme: none}` if they cannot.")
     event: EventTemplates = EventTemplates()
-    ignore: Annotated[Expression, sees(*SEEN)] | None = Field(None, description="What this holds for is not stored.")
+    ignore: Annotated[Expression, sees(*SEEN)] | None = Field(
+        None, description="What this holds for is not stored; what it cannot be told of is."
+    )
     split: Annotated[Template, sees("body", "headers", "query", "raw")] | None = Field(
         None, description="A list: one event for each element, which the templates of `event` see as `item`."
     )
@@ -234,10 +236,11 @@ class WebhookSource:
         )
 
     def _ignores(self, context: Context) -> bool:
+        """What it cannot be told of is not ignored: a heartbeat too many does less harm than an alarm too few."""
         try:
             return self.settings.ignore is not None and self.settings.ignore.holds(context)
-        except TemplateError as error:
-            raise Unmappable(f"ignore: {error}") from error
+        except TemplateError:
+            return False
 
     def _replay_of(self, received: Received, number: int | None) -> str | None:
         """An id for the deliveries of senders who sign but give none."""
