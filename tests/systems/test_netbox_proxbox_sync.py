@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,22 +17,23 @@ from tests.systems.contract import AT_ONCE, finish, gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-FOLDER = ROOT / "tests" / "systems" / "netbox"
+MANAGE = ROOT / "tests" / "systems" / "netbox_manage.py"
 RECURRING = {"pk": 1, "name": "Proxbox Sync", "interval": 60, "status": "scheduled"}
 
 
 @pytest.fixture(scope="module")
 def netbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that says what NetBox is like."""
-    return tmp_path_factory.mktemp("netbox") / "netbox.json"
+    """Its folder."""
+    folder = tmp_path_factory.mktemp("netbox")
+    shutil.copy(MANAGE, folder / "manage.py")
+    return folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(netbox: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GatewayClient]:
     def preset(**beside: Any) -> dict[str, Any]:
-        python = {"python": sys.executable, "directory": str(FOLDER)}
-        env, retry = {"NETBOX": str(netbox)}, {**AT_ONCE, "attempts": 2}
-        return {"preset": "netbox-proxbox-sync", **python, "env": env, "retry": retry, **beside}
+        given = {"python": sys.executable, "directory": str(netbox), "retry": {**AT_ONCE, "attempts": 2}}
+        return {"preset": "netbox-proxbox-sync", **given, **beside}
 
     async with gateway(
         tmp_path_factory.mktemp("gateway"), sync=preset(), as_user=preset(user="ops"), impatient=preset(wait=0)
@@ -40,11 +42,11 @@ async def client(netbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 
 def be(netbox: Path, **state: Any) -> None:
-    netbox.write_text(json.dumps(state))
+    (netbox / "netbox.json").write_text(json.dumps(state))
 
 
 def jobs(netbox: Path) -> list[dict[str, Any]]:
-    return list(json.loads(netbox.read_text())["jobs"])
+    return list(json.loads((netbox / "netbox.json").read_text())["jobs"])
 
 
 async def test_it_waits_for_the_job_and_leaves_recurring_ones_alone(client: GatewayClient, netbox: Path) -> None:
@@ -61,9 +63,7 @@ async def test_what_enqueue_once_would_do(netbox: Path) -> None:
     be(netbox, jobs=[RECURRING])
     for _ in range(3):
         command = (sys.executable, "manage.py", "proxbox_sync", "--enqueue-once")
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=FOLDER, env={"NETBOX": str(netbox)}, stdout=asyncio.subprocess.DEVNULL
-        )
+        process = await asyncio.create_subprocess_exec(*command, cwd=netbox, stdout=asyncio.subprocess.DEVNULL)
         assert await process.wait() == 0
 
     assert [job["interval"] for job in jobs(netbox)] == [None, None, None]

@@ -1,12 +1,11 @@
 """NetBox's `manage.py` with the command `proxbox_sync` of its plugin.
 
-What NetBox is like stands in the JSON file that `NETBOX` names: `endpoint`, `reachable`, `users`, `enabled` (endpoints
+What NetBox is like stands in the file `netbox.json` beside it: `endpoint`, `reachable`, `users`, `enabled` (endpoints
 of Proxmox), `worker` and how long one is waited for, `ends` (the status that a job takes), and its `jobs`.
 """
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 _NAME = "Proxbox Sync"
 _CLI_NAME = "Proxbox Sync: Full update (CLI)"
 _WAITING = ("pending", "scheduled", "running")
-_FILE = Path(os.environ["NETBOX"])
+_FILE = Path(__file__).with_name("netbox.json")
 
 
 class CommandError(Exception):
