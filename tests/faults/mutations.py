@@ -96,6 +96,11 @@ MUTATIONS = {
         "case BrokenOff():\n"
         "            return _after_failure(run, RetryableFailure(reason=outcome.reason), policy, now, rand)",
     ),
+    "streams-end-well": Mutation(
+        "gateway.targets.events",
+        "return RetryableFailure(reason=reason, status=self._head.status)",
+        "return Succeeded(reason=reason, status=self._head.status)",
+    ),
     "ticks-have-no-key": Mutation(
         "gateway.core.tick",
         "id=derived_id(tick.instant, TICK, name) if tick.number is None else new_id(),",
