@@ -24,6 +24,7 @@ triers = st.builds(
         lambda time: time.replace(tzinfo=NOW.tzinfo)
     ),
     cancelling=st.booleans(),
+    following=st.booleans(),
 )
 
 
@@ -54,6 +55,14 @@ def settled(run: Tried, outcome: Outcome, policy: Retry | None = None, **flags: 
 )
 def test_each_outcome_makes_its_move(outcome: Outcome, cancelling: bool, move: Move) -> None:
     assert settled(tried(cancelling=cancelling), outcome).move is move
+
+
+@pytest.mark.parametrize("outcome", [Lost(), BrokenOff()])
+def test_a_job_that_goes_on_has_still_to_be_cancelled_but_not_for_ever(outcome: Outcome) -> None:
+    cancelled = {"cancelling": True, "following": True}
+
+    assert settled(tried(**cancelled), outcome).move is Move.RETRY
+    assert settled(tried(losses=MAX_LOSSES, **cancelled), outcome).move is Move.CANCEL
 
 
 @pytest.mark.parametrize(("state", "outcome", "cancelling"), list(product(State, OUTCOMES, [False, True])))
