@@ -30,10 +30,10 @@ MUTATIONS = {
     ),
     "settles-before-the-call": Mutation(
         "gateway.runtime.dispatcher",
-        "outcome = await attempt.perform(self._database)\n            await self._settle(attempt, outcome)",
+        "outcome = await attempt.perform()\n            await self._settle(attempt, outcome)",
         "from gateway.core.outcome import Succeeded\n"
         "            await self._settle(attempt, Succeeded())\n"
-        "            await attempt.perform(self._database)",
+        "            await attempt.perform()",
     ),
     "settles-without-fence": Mutation(
         "gateway.store.settle",

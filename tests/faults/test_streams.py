@@ -44,7 +44,7 @@ async def succeeds_at_last(folder: Path, *broken: str) -> None:
                 stream(STEP, FAILED),
             ]
         )
-        limits = {"idle_timeout": "300ms", "progress_timeout": "700ms"}
+        limits: dict[str, Any] = {"idle_timeout": "300ms", "progress_timeout": "700ms"}
         node = node_of(folder, target, *broken, breaker={"failures": 99}, **limits)
         async with running(node), GatewayClient(node.url) as client:
             [run_id] = (await client.send(sent(0))).run_ids
