@@ -40,6 +40,9 @@ class Request:
     lane: str | None = None
     requested_by: str | None = None
     retried_from: str | None = None
+    handle: bytes | None = None
+    """Of the job that the run it was retried from has left at the target."""
+    following: bool = False
     scheduled_for: datetime | None = None
     missed: int | None = None
     missed_since: datetime | None = None

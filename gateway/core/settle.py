@@ -43,8 +43,8 @@ def settle(  # noqa: PLR0911 - one return for each thing that can have happened
 ) -> Settlement:
     """Decides what an outcome means for a run.
 
-    A success wins over a cancellation that came too late; a job that goes on has still to be cancelled. `rand` gives numbers in [0, 1). With `repeat_lost=False` a
-    lost run fails at once (`on_lost: fail`).
+    A success wins over a cancellation that came too late; a job that goes on has still to be cancelled. `rand` gives
+    numbers in [0, 1). With `repeat_lost=False` a lost run fails at once (`on_lost: fail`).
     """
     match outcome:
         case Succeeded():

@@ -137,6 +137,8 @@ class _Repeating:
 
 
 def _request_again(old: Any, wanted: Repetition) -> Request:
+    """A job that failed may be resumed, and one that may go on is followed: neither is started a second time."""
+    leaves_a_job = old.following or old.state == State.FAILED
     return Request(
         run_id=wanted.new_run_id,
         target=old.target,
@@ -149,6 +151,8 @@ def _request_again(old: Any, wanted: Repetition) -> Request:
         lane=old.lane,
         requested_by=wanted.requested_by,
         retried_from=old.id,
+        handle=old.handle if leaves_a_job else None,
+        following=old.following,
     )
 
 

@@ -31,6 +31,7 @@ from gateway.targets.question import Question, Questions
 CANCEL_PATIENCE = 4.0  # seconds: who cancels a run sees its call end within five
 MAX_HANDLE = 64 * 1024
 _GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_NOT_RESUMABLE = {*_GONE, HTTPStatus.CONFLICT}
 _NOT_KEPT = {"set-cookie"}
 
 
@@ -56,8 +57,7 @@ class Follower:
         try:
             return await job.begin() or await job.follow()
         except asyncio.CancelledError:
-            if attempt.cancelling and not attempt.at_once:
-                await job.cancel()
+            await job.leave()
             raise
 
 
@@ -154,6 +154,9 @@ class _Job:
         answer = await self._questions.ask(resume, self._seen)
         if not isinstance(answer, Answer):
             return answer
+        if answer.status in _NOT_RESUMABLE:
+            self._attempt.log("the job cannot be resumed: another one is started")
+            return await self._start()
         return await self._begun_or_not(answer, Rules(permanent=self._of.rules.permanent), started)
 
     async def follow(self) -> Outcome:
@@ -223,6 +226,11 @@ class _Job:
             with suppress(TemplateError):
                 if progress := Progress.told(self._of.poll.progress.render(seen)):
                     self._attempt.progress(progress)
+
+    async def leave(self) -> None:
+        """The call is broken off: where that is because somebody cancelled the run, its job ends with it."""
+        if self._attempt.cancelling and not self._attempt.at_once:
+            await self.cancel()
 
     async def cancel(self) -> None:
         """Has the job ended at the target, where that is known and configured; the log says how it went."""

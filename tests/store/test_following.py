@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from gateway.core.outcome import BrokenOff, Cancelled, Lost, RetryableFailure, Succeeded
+from gateway.core.outcome import BrokenOff, Cancelled, Lost, PermanentFailure, RetryableFailure, Succeeded
 from gateway.store.claim import ClaimedRun
 from gateway.store.handles import Checkpoint, keep_handles
 from gateway.store.settle import Job
@@ -130,3 +130,40 @@ async def test_a_node_that_dies_before_it_has_cancelled_the_job_leaves_that_to_t
     assert (again.cancelling, again.following) == (True, True)
     scene.wait(SECOND)
     assert (await scene.end(again, Cancelled(), job=HAS_ENDED)).state == "cancelled"
+
+
+async def test_a_retry_by_hand_goes_on_with_the_job_of_the_run_that_failed(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await scene.end(run, PermanentFailure(), job=HAS_ENDED)
+
+    await scene.repeat(run.id)
+
+    again = await scene.claim_one()
+    assert (again.handle, again.following) == (orjson.dumps(HANDLE), False)
+
+
+async def test_a_retry_by_hand_of_what_was_done_or_called_off_starts_anew(scene: Scene) -> None:
+    for outcome in (Succeeded(), Cancelled()):
+        await scene.ask()
+        run = await scene.claim_one()
+        await scene.end(run, outcome, job=HAS_ENDED)
+
+        await scene.repeat(run.id)
+
+        again = await scene.claim_one()
+        assert (again.handle, again.following) == (None, False)
+        await scene.end(again, Succeeded())
+
+
+async def test_a_job_that_may_go_on_is_followed_by_the_retry_too(scene: Scene) -> None:
+    """Its cancellation was not confirmed, or its deadline has passed."""
+    await scene.ask()
+    run = await scene.claim_one()
+    await scene.cancel(run.id)
+    assert (await scene.end(run, Cancelled(), job=GOES_ON)).state == "cancelled"
+
+    await scene.repeat(run.id)
+
+    again = await scene.claim_one()
+    assert (again.handle, again.following) == (orjson.dumps(HANDLE), True)

@@ -241,6 +241,19 @@ async def test_a_job_that_somebody_else_got_going_again_is_only_followed(jobs: J
     assert asked(server, "PUT") == []
 
 
+async def test_a_job_that_cannot_be_resumed_is_started_anew(jobs: Jobs, server: TargetServer) -> None:
+    jobs.course = ["failed"]
+    resume = {"method": "PUT", "url": f"{server.url}/jobs/{{{{ started.json.id }}}}/no-such-thing"}
+    first = attempt()
+    await outcome_of(server, first, resume=resume)
+    jobs.course = ["done"]
+
+    outcome = await outcome_of(server, attempt(number=2, handle=first.handle), resume=resume)
+
+    assert isinstance(outcome, Succeeded)
+    assert len(jobs.all) == 2
+
+
 async def test_who_cancels_ends_the_job_too(jobs: Jobs, server: TargetServer) -> None:
     jobs.course = ["running"]
     given = attempt()
