@@ -161,11 +161,8 @@ class Orchestrator(System):
         words = request.query["filter"].split(",") if "filter" in request.query else []
         if len(words) % 2:
             return _problem(400, "Invalid number of filter arguments")
-        found = [process for process in self.processes.values() if _matches(process, words)]
-        if request.query.get("sort") == "startedAt,desc":
-            found.reverse()
-        start, end = map(int, request.query.get("range", f"0,{len(found)}").split(","))
-        return web.json_response([process.shown for process in found[start:end]])
+        found = [process for process in reversed(self.processes.values()) if _matches(process, words)]
+        return web.json_response([process.shown for process in found])
 
     async def _resume(self, request: web.Request) -> web.Response:
         process = self._looked_up(request)
