@@ -30,5 +30,5 @@ async def sent(response: aiohttp.ClientResponse) -> AsyncIterator[Sent]:
         elif text:
             fields.setdefault(name, []).append(value.removeprefix(" "))
         elif "data" in fields:
-            yield Sent(fields["event"][0], "\n".join(fields["data"]), fields.get("id", [None])[0])  # type: ignore[list-item]
+            yield Sent(fields["event"][0], "\n".join(fields["data"]), fields.get("id", [None])[0])
             fields = {}

@@ -22,7 +22,7 @@ COMMANDS = {
         "status": "Nodes, targets and their runs at a glance.",
         "reload": "Have a running gateway read its configuration anew.",
         "run": "Run a target now.",
-        "runs": "List, look at, retry and cancel runs.",
+        "runs": "List, look at, follow, retry and cancel runs.",
         "events": "List, look at and replay events.",
         "explain": "Say what an event would come to, and why.",
         "schedules": "Look at schedules and what is to come; define and force them.",

@@ -1,16 +1,19 @@
 """The HTTP client of the commands: one request per connection, no redirects, and errors that say what to do."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, responses
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, responses
+from socket import socket
 from typing import Any, Self
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import orjson
 
 from gateway.cli.failure import Exit, Failure, Unreachable
+from gateway.cli.stream import STREAM, Event, read_events
 from gateway.core.printable import one_line
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -18,6 +21,7 @@ TIMEOUT = 30
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _START = "Start one with `gateway serve`, or say where it is in GATEWAY_URL."
 _NOBODY = "\nSay who you are: set GATEWAY_TOKEN."
+_STRANGE = "It answers, but not as a gateway does. Is GATEWAY_URL right?"
 _STRANGER = "\nIt is the one in GATEWAY_TOKEN."
 _CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
 
@@ -31,8 +35,12 @@ class Answer:
     body: bytes
 
     @property
+    def kind(self) -> str:
+        return self.content_type.partition(";")[0].strip()
+
+    @property
     def is_json(self) -> bool:
-        return self.content_type.partition(";")[0].strip() in ("application/json", "application/problem+json")
+        return self.kind in ("application/json", "application/problem+json")
 
     @property
     def is_success(self) -> bool:
@@ -45,19 +53,30 @@ class Answer:
 
 def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
     """One request. Raises `Failure` where no HTTP server answers."""
+    with _answering(method, url, headers, body) as (response, _):
+        return _read(response)
+
+
+@contextmanager
+def _answering(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+) -> Iterator[tuple[HTTPResponse, socket]]:
+    """A response that is not read yet, and the connection on which it comes."""
     parts = _split(url)
     try:
-        connection = _CONNECTIONS[parts.scheme](parts.hostname or "", parts.port, timeout=TIMEOUT)
-        connection.request(method, parts._replace(scheme="", netloc="").geturl() or "/", body, dict(headers))
-        response = connection.getresponse()
-        answer = Answer(response.status, response.headers.get("Content-Type", ""), response.read())
-        connection.close()
+        with closing(_CONNECTIONS[parts.scheme](parts.hostname or "", parts.port, timeout=TIMEOUT)) as connection:
+            connection.request(method, parts._replace(scheme="", netloc="").geturl() or "/", body, dict(headers))
+            open_socket = connection.sock
+            yield connection.getresponse(), open_socket
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         where = one_line(f"{parts.scheme}://{parts.netloc}")
         message = f"No gateway answers at {where}: {one_line(reason)}.\n{_START}"
         raise Unreachable(message) from error
-    return answer
+
+
+def _read(response: HTTPResponse) -> Answer:
+    return Answer(response.status, response.headers.get("Content-Type", ""), response.read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,24 @@ class Client:
         wanted = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", path, f"?{urlencode(wanted)}" if wanted else "")
 
+    def text(self, *path: str) -> str:
+        """The same where it is plain text."""
+        answer = exchange("GET", self._address(path), self._headers("text/plain"))
+        if not answer.is_success or answer.kind != "text/plain":
+            self._accepted(answer)
+            raise Unreachable(_STRANGE)
+        return answer.body.decode(errors="replace")
+
+    def follow(self, *path: str, last_id: str | None, patience: Callable[[], float]) -> Iterator[Event | None]:
+        """The events of a stream after `last_id`, `None` for silence; no event for `patience` seconds is its end."""
+        headers = self._headers(STREAM) | ({"Last-Event-ID": last_id} if last_id else {})
+        with _answering("GET", f"{self._address(path)}?follow=1", headers) as (response, connection):
+            if response.headers.get_content_type() == STREAM:
+                yield from read_events(response, lambda: connection.settimeout(patience()))
+            else:
+                self._accepted(_read(response))
+                raise Unreachable(_STRANGE)
+
     def post(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._ask("POST", path, body=orjson.dumps(body))
 
@@ -89,11 +126,17 @@ class Client:
         self._ask("DELETE", path)
 
     def _ask(self, method: str, path: tuple[str, ...], query: str = "", body: bytes | None = None) -> Any:
+        headers = self._headers("application/json") | ({"Content-Type": "application/json"} if body else {})
+        return self._accepted(exchange(method, f"{self._address(path)}{query}", headers, body))
+
+    def _address(self, path: tuple[str, ...]) -> str:
         steps = "/".join(quote(os.fsencode(step), safe="") for step in path)
-        headers = {"Accept": "application/json", **({"Content-Type": "application/json"} if body else {})}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        answer = exchange(method, f"{self.url.rstrip('/')}/api/v1/{steps}{query}", headers, body)
+        return f"{self.url.rstrip('/')}/api/v1/{steps}"
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        return {"Accept": accept, **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
+
+    def _accepted(self, answer: Answer) -> Any:
         return accepted(answer, about_401=_STRANGER if self.token else _NOBODY)
 
 

@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from gateway.cli import options
 from gateway.cli.client import Client
 from gateway.cli.display import print_json
 from gateway.cli.failure import Exit
 from gateway.cli.parameters import DURATION, JSON
+from gateway.cli.screen import Screen
 from gateway.cli.waiting import until_final
 from gateway.core.printable import one_line
 from gateway.core.run import FINAL, State
@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Run a target now.
 
-    A run by hand goes before those that wait. With --wait the end of the command is that of the run; Ctrl-C ends only
-    the waiting.
+    A run by hand goes before those that wait. With --wait its attempts, its progress and what they say are shown on
+    standard error, and the end of the command is that of the run; Ctrl-C ends only the waiting.
     """
     client = Client.from_environment()
     body = {"payload": payload, **({"key": key} if key else {})}
@@ -59,7 +59,7 @@ def conclude(
     if lasting is not None:
         run = _wait(ctx, client, run, lasting)
     if as_json:
-        print_json(run)
+        print_json(run if lasting is None else client.get("runs", run["id"]))
     else:
         click.echo(_sentence(run))
     failed = run["state"] in FINAL and run["state"] != State.SUCCEEDED
@@ -67,10 +67,10 @@ def conclude(
 
 
 def _wait(ctx: click.Context, client: Client, run: Mapping[str, Any], timeout: timedelta) -> Mapping[str, Any]:
-    console = Console(stderr=True)
     try:
-        with console.status(Text(_sentence(run))) as status:
-            return until_final(client, run, timeout, lambda seen: status.update(Text(_sentence(seen))))
+        with Screen(Console(stderr=True)) as screen:
+            screen.tell(run)
+            return until_final(client, run, timeout, screen.show)
     except KeyboardInterrupt:
         click.echo(f"Run {one_line(run['id'])} goes on.", err=True)
         ctx.exit(INTERRUPTED)

@@ -7,41 +7,41 @@ from typing import Any
 
 from gateway.cli.client import Client
 from gateway.cli.failure import Exit, Failure, Unreachable
+from gateway.cli.following import follow
+from gateway.cli.stream import Event
 from gateway.core.printable import one_line
 from gateway.core.run import FINAL, State
-
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 2.0
 
 Run = Mapping[str, Any]
 
 
-def until_final(client: Client, run: Run, timeout: timedelta, watch: Callable[[Run], None]) -> Run:
-    """The run once it is over, or the one that took over its events. `watch` sees every look at it.
+def until_final(client: Client, run: Run, timeout: timedelta, show: Callable[[Event], None]) -> Run:
+    """The run once it is over, or the one that took over its events, as far as its end tells. `show` sees its log.
 
-    A gateway that is away for a while is asked again. Raises `Failure` when the time is over.
+    Raises `Failure` when the time is over.
     """
     deadline = time.monotonic() + timeout.total_seconds()
-    pause = FIRST_PAUSE
-    away: Unreachable | None = None
-    while (next_id := _to_look_at(run)) is not None:
-        watch(run)
-        if time.monotonic() + pause > deadline:
-            raise away or Failure(_still(run), Exit.TIMED_OUT)
-        time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
-        try:
-            run, away = client.get("runs", next_id), None
-        except Unreachable as failure:
-            away = failure
+    while (next_id := _to_follow(run)) is not None:
+        end = follow(client, next_id, show, lambda: deadline - time.monotonic())
+        if end is None:
+            raise Failure(_still(_as_it_is(client, run, next_id)), Exit.TIMED_OUT)
+        run = {**run, "waiting_for": None, **end}
     return run
 
 
-def _to_look_at(run: Run) -> str | None:
+def _to_follow(run: Run) -> str | None:
     if run["state"] == State.SUPERSEDED:
         successor: str | None = run.get("superseded_by")
         return successor
     return None if run["state"] in FINAL else run["id"]
+
+
+def _as_it_is(client: Client, run: Run, run_id: str) -> Run:
+    try:
+        found: Run = client.get("runs", run_id)
+    except Unreachable:
+        return run
+    return found
 
 
 def _still(run: Run) -> str:

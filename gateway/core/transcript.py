@@ -12,7 +12,8 @@ def heading(attempt: Mapping[str, Any]) -> str:
     if attempt["node"]:
         words.append(f"on {attempt['node']}")
     words.append(f"from {attempt['started_at']}")
-    words.append(f"to {attempt['finished_at']}: {outcome(attempt)}" if attempt["outcome"] else "until now")
+    if attempt["outcome"]:
+        words.append(f"to {attempt['finished_at']}: {outcome(attempt)}")
     return one_line(f"== {' '.join(words)}")
 
 

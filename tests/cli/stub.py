@@ -20,7 +20,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Stub:
-    """`answers` are given one after the other, the last one for ever: (status, body) with JSON unless it is bytes."""
+    """`answers` are given one after the other, the last one for ever: (status, body).
+
+    A text is a stream of events, bytes are what no gateway says, and all else is JSON.
+    """
 
     url: str
     answers: list[tuple[int, Any]] = field(default_factory=list)
@@ -42,6 +45,16 @@ def serving() -> Iterator[Stub]:
         server.server_close()
 
 
+def _content(answer: Any) -> tuple[str, bytes]:
+    match answer:
+        case bytes():
+            return "text/html", answer
+        case str():
+            return "text/event-stream", answer.encode()
+        case _:
+            return "application/json", orjson.dumps(answer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         stub: Stub = self.server.stub  # type: ignore[attr-defined]
@@ -49,8 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         stub.asked.append(Asked(method=self.command, path=self.path, headers=headers, body=body))
         status, answer = stub.answers.pop(0) if len(stub.answers) > 1 else stub.answers[0]
-        kind = "text/html" if isinstance(answer, bytes) else "application/json"
-        content = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+        kind, content = _content(answer)
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **stub.headers}.items():
             self.send_header(name, value)

@@ -101,51 +101,6 @@ def test_run_hands_over_payload_and_key(gateway: Run, stub: Stub) -> None:
     assert orjson.loads(stub.asked[0].body) == {"payload": {"a": 1}, "key": "k"}
 
 
-@pytest.mark.parametrize(("state", "exit_code"), [("succeeded", 0), ("failed", 1), ("cancelled", 1)])
-def test_run_waits_for_the_end(gateway: Run, stub: Stub, state: str, exit_code: int) -> None:
-    stub.answers = [(202, RUN), (200, {**RUN, "state": "running"}), (200, {**RUN, "state": state})]
-    result = gateway("run", "sync", "--wait")
-
-    assert result.exit_code == exit_code
-    assert [asked.path for asked in stub.asked[1:]] == ["/api/v1/runs/0199-r"] * 2
-    assert state in result.stdout
-
-
-def test_run_follows_the_run_that_took_over(gateway: Run, stub: Stub) -> None:
-    over = {**RUN, "state": "superseded", "superseded_by": "0199-s"}
-    stub.answers = [(202, over), (200, {**RUN, "id": "0199-s", "state": "succeeded"})]
-    result = gateway("run", "sync", "--wait")
-
-    assert result.exit_code == 0
-    assert stub.asked[1].path == "/api/v1/runs/0199-s"
-
-
-def test_waiting_for_no_time_at_all_is_over_at_once(gateway: Run, stub: Stub) -> None:
-    stub.answers = [(202, RUN), (200, RUN)]
-
-    assert gateway("run", "sync", "--wait", "--timeout", "0s").exit_code == 3
-
-
-def test_run_outlasts_a_gateway_that_is_away_for_a_while(gateway: Run, stub: Stub) -> None:
-    stub.answers = [(202, RUN), (503, {"title": "Unavailable"}), (200, {**RUN, "state": "succeeded"})]
-
-    assert gateway("run", "sync", "--wait").exit_code == 0
-
-
-def test_run_does_not_outlast_a_broken_gateway(gateway: Run, stub: Stub) -> None:
-    stub.answers = [(202, RUN), (500, {"title": "Internal server error"})]
-
-    assert gateway("run", "sync", "--wait").exit_code == 4
-
-
-@pytest.mark.parametrize(("answer", "exit_code"), [((200, RUN), 3), ((503, {"title": "Unavailable"}), 4)])
-def test_run_stops_waiting(gateway: Run, stub: Stub, answer: tuple[int, object], exit_code: int) -> None:
-    stub.answers = [(202, RUN), answer]
-    result = gateway("run", "sync", "--wait", "--timeout", "200ms")
-
-    assert result.exit_code == exit_code
-
-
 @pytest.mark.parametrize("arguments", [["--payload", "{"], ["--timeout", "10"], ["--timeout", "\x1b"]])
 def test_what_cannot_be_read_is_a_usage_error(gateway: Run, arguments: list[str]) -> None:
     result = gateway("run", "sync", *arguments)

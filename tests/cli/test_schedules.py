@@ -129,21 +129,22 @@ def test_removing_says_so(gateway: Run, stub: Stub) -> None:
 
 @pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("failed", 1), ("cancelled", 1)])
 def test_forcing_ends_as_its_run(gateway: Run, stub: Stub, state: str, code: int) -> None:
-    stub.answers = [(202, RUN), (200, {**RUN, "state": state})]
+    end = orjson.dumps({**RUN, "state": state}).decode()
+    stub.answers = [(202, RUN), (200, f"event: end\ndata: {end}\n\n")]
     result = gateway("schedules", "run", "nightly", "--wait")
 
     assert result.exit_code == code
     assert [one[:2] for one in asked(stub)] == [
         ("POST", "/api/v1/schedules/nightly/run"),
-        ("GET", "/api/v1/runs/0199-r"),
+        ("GET", "/api/v1/runs/0199-r/log?follow=1"),
     ]
 
 
 def test_waiting_for_a_forced_run_has_an_end(gateway: Run, stub: Stub) -> None:
-    stub.answers = [(202, RUN)]
+    stub.answers = [(202, RUN), (202, RUN), (200, ":\n\n")]
 
-    assert gateway("schedules", "run", "nightly", "--wait", "--timeout", "50ms").exit_code == 3
     assert gateway("schedules", "run", "nightly").exit_code == 0
+    assert gateway("schedules", "run", "nightly", "--wait", "--timeout", "50ms").exit_code == 3
 
 
 @pytest.mark.parametrize("kind", ["target", "schedule"])

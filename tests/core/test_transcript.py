@@ -22,7 +22,7 @@ ENDED: dict[str, Any] = {
     [
         (ENDED, "== attempt 2 on a:1 from 22:00 to 22:05: failed, status 503: no"),
         (ENDED | {"node": None, "status": None, "reason": None}, "== attempt 2 from 22:00 to 22:05: failed"),
-        (ENDED | {"finished_at": None, "outcome": None}, "== attempt 2 on a:1 from 22:00 until now"),
+        (ENDED | {"finished_at": None, "outcome": None}, "== attempt 2 on a:1 from 22:00"),
         (
             ENDED | {"reason": "a\nb\x1b[2J"},
             r"== attempt 2 on a:1 from 22:00 to 22:05: failed, status 503: a\nb\x1b[2J",

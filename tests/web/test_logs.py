@@ -114,7 +114,7 @@ async def test_what_a_call_says_is_seen_while_it_lasts(tmp_path: Path) -> None:
         text = await text_of(gateway, run_id)
         run = (await gateway.get(f"/api/v1/runs/{run_id}")).json
 
-    assert text.splitlines()[0].endswith(" until now")
+    assert text.splitlines()[0].startswith("== attempt 1 on ")
     assert text.splitlines()[-1] == "one"
     assert (run["state"], run["attempts"]) == ("running", [])
 
