@@ -196,6 +196,7 @@ class _Configuration:
                 targets=targets,
                 windows=config.windows,
                 schedules=config.schedules,
+                alerts=config.alerts,
                 server=config.server,
                 access=config.access,
                 retention=config.retention,

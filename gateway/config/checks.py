@@ -54,6 +54,7 @@ def errors(checked: Checked) -> Iterator[Problem]:
     """Everything for which the gateway refuses to start."""
     yield from _what_triggers_listen_to(checked)
     yield from _unknown_targets(checked)
+    yield from _unknown_schedules(checked)
     yield from _unknown_windows(checked)
     yield from _names_of_sources_and_schedules(checked)
     yield from _shared_paths(checked)
@@ -112,13 +113,24 @@ def _matches(checked: Checked) -> Iterator[tuple[Path, Match]]:
 
 def _unknown_targets(checked: Checked) -> Iterator[Problem]:
     targets = checked.names("targets")
+    alerts = checked.config.alerts.items()
     wanted: dict[Path, str | None] = {
-        **{("triggers", name): trigger.target for name, trigger in checked.config.triggers.items()},
-        **{("schedules", name): schedule.target for name, schedule in checked.config.schedules.items()},
+        **{("triggers", name, "target"): trigger.target for name, trigger in checked.config.triggers.items()},
+        **{("schedules", name, "target"): schedule.target for name, schedule in checked.config.schedules.items()},
+        **{("alerts", name, "target"): alert.target for name, alert in alerts},
+        **{("alerts", name, "targets", at): one for name, alert in alerts for at, one in enumerate(alert.targets)},
     }
     for path, target in wanted.items():
         if target is not None and target not in targets:
-            yield checked.unknown((*path, "target"), "target", targets)
+            yield checked.unknown(path, "target", targets)
+
+
+def _unknown_schedules(checked: Checked) -> Iterator[Problem]:
+    schedules = checked.names("schedules")
+    for name, alert in checked.config.alerts.items():
+        for index, schedule in enumerate(alert.schedules):
+            if schedule not in schedules:
+                yield checked.unknown(("alerts", name, "schedules", index), "schedule", schedules)
 
 
 def _unknown_windows(checked: Checked) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Annotated, get_origin
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.config.kinds import OneOf
+from gateway.core.alert import Alert, AlertName
 from gateway.core.name import Name, SourceName
 from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
@@ -34,6 +35,7 @@ class Config(BaseModel):
     triggers: dict[Name, Trigger] = {}
     schedules: dict[SourceName, Schedule] = {}
     windows: dict[Name, Window] = {}
+    alerts: dict[AlertName, Alert] = {}
     retention: Retention = Field(default_factory=Retention)
 
 

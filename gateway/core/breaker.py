@@ -34,6 +34,11 @@ class BreakerState:
     pause: timedelta | None = None
     open_until: datetime | None = None
 
+    @property
+    def has_opened(self) -> bool:
+        """Whether it has, and has not closed since; a pause that the target itself asked for is no such thing."""
+        return self.pause is not None
+
 
 def after(state: BreakerState, outcome: Outcome, policy: Breaker, now: datetime) -> BreakerState:
     """The state after an attempt. Outcomes that say nothing new about the target leave it as it is."""

@@ -20,7 +20,8 @@ class Request:
     """Target, payload, key and due time.
 
     `until` is `None` where there is no `once:`; then `key` does not hold anything. `lane` is the rendered `per_key.key`
-    of the target. `due_at` is `None` for "now". `run_id` is the id of the run, should it make one.
+    of the target. `due_at` is `None` for "now". `run_id` is the id of the run, should it make one, and `reason` why it
+    was asked for, where that does not go without saying.
 
     Of a tick: `scheduled_for` is the instant it was due, `missed` how many before it came to nothing, from
     `missed_since` on. A run that is not started by `expires_at`, or of whose key a run started within `fresh_for` has
@@ -48,6 +49,7 @@ class Request:
     missed_since: datetime | None = None
     expires_at: datetime | None = None
     fresh_for: timedelta | None = None
+    reason: str | None = None
     run_id: str = field(default_factory=new_id)
 
 

@@ -172,7 +172,9 @@ class Dispatcher:
         await self._look(names)
         now = self._database.now()
         late = [name for name in names if (due_at := self._due.get(name)) and due_at <= now]
-        lapsings = [Lapsing(target=name, limits=self._current.snapshot.limits) for name in late]
+        snapshot = self._current.snapshot
+        announcer = announcement(snapshot)
+        lapsings = [Lapsing(target=name, limits=snapshot.limits, announcer=announcer) for name in late]
         lapsed = await asyncio.gather(*(self._database.commit(lapse, lapsing) for lapsing in lapsings))
         self._due.update((name, now if count else now + LOOK_EVERY) for name, count in zip(late, lapsed, strict=True))
 
@@ -234,7 +236,7 @@ class Dispatcher:
             breaker=settings.breaker,
             repeat_lost=settings.on_lost == "repeat",
             limits=snapshot.limits if is_known else attempt.snapshot.limits,
-            announce=announcement(snapshot),
+            announcer=announcement(snapshot),
             follow=following(snapshot, self._database.now()),
         )
         while self._lease.is_valid:

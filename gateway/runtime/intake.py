@@ -13,6 +13,7 @@ from gateway.core.once import Until
 from gateway.core.plan import Plan, plan, render_lane, seen_at_accept
 from gateway.core.request import Decision, Priority, Request
 from gateway.core.run import State
+from gateway.runtime.chain import announcement
 from gateway.runtime.snapshot import Current
 from gateway.store.accept import Acceptance, Accepted, accept
 from gateway.store.control import (
@@ -135,9 +136,10 @@ class Intake:
     async def cancel(self, run_id: str, *, by: str, reason: str | None) -> State:
         """Cancels a run; one in progress ends soon after. Raises `NotFound`, and `Conflict` for a finished one."""
         why = f"cancelled by {by}" + (f": {reason}" if reason else "")
-        limits = self._current.snapshot.limits
-        state = await self._database.commit(cancel_runs, Cancellation(run_id=run_id, reason=why, limits=limits))
-        self._wake(self._current.snapshot.targets)
+        snapshot = self._current.snapshot
+        cancellation = Cancellation(run_id=run_id, reason=why, limits=snapshot.limits, announcer=announcement(snapshot))
+        state = await self._database.commit(cancel_runs, cancellation)
+        self._wake(snapshot.targets)
         return state
 
     async def pause(self, target: str, *, by: str, reason: str | None, lasting: timedelta | None) -> datetime | None:

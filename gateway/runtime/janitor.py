@@ -72,7 +72,7 @@ class Janitor:
             retry=target.settings.retry,
             repeat_lost=target.settings.on_lost == "repeat",
             limits=snapshot.limits,
-            announce=announcement(snapshot),
+            announcer=announcement(snapshot),
             follow=following(snapshot, self._database.now()),
         )
         ended = await self._database.commit(settle_attempts, attempted)
@@ -83,8 +83,9 @@ class Janitor:
     async def expire(self) -> None:
         """Cancels what has not been started in time."""
         if await has_expired_runs(self._database):
-            limits = self._current.snapshot.limits
-            await self._database.commit(lapse, Lapsing(limits=limits))
+            snapshot = self._current.snapshot
+            lapsing = Lapsing(limits=snapshot.limits, announcer=announcement(snapshot))
+            await self._database.commit(lapse, lapsing)
 
     async def break_off(self) -> None:
         """Ends the calls of runs that were cancelled through another node."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from gateway.core.alert import Alerts
 from gateway.core.plan import Lanes
 from gateway.core.schedule import Schedule
 from gateway.core.trigger import Trigger
@@ -33,6 +34,7 @@ class Snapshot:
     targets: Mapping[str, Target]
     windows: Mapping[str, Window]
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    alerts: Alerts = field(default_factory=dict)
     server: Server = field(default_factory=Server)
     access: Access = field(default_factory=Access)
     retention: Retention = field(default_factory=Retention)

@@ -12,6 +12,7 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.once import Until
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import FINAL, Move, State, after
+from gateway.store.announce import Announcer, End, announce
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
@@ -28,6 +29,7 @@ class Cancellation:
     run_id: str
     reason: str
     limits: LaneLimits = field(default_factory=dict)
+    announcer: Announcer | None = None
 
 
 def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
@@ -72,6 +74,9 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         mine.values(state=final, claimable=False, behind=None, reason=wanted.reason, finished_at=work.now)
     )
     releasing.write(wanted.limits)
+    if wanted.announcer:
+        run = connection.execute(select(runs).where(runs.c.id == row.id)).one()
+        announce(work, [(wanted.announcer, End(run=run, state=final, ended_at=work.now, reason=wanted.reason))])
     return final
 
 

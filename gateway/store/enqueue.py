@@ -120,7 +120,7 @@ class Enqueuing:
         if behind:
             run["payload"] = _newer_payload(request, behind)
         self._add(run, request, cargo)
-        reason = f"{_held_by(request, behind)}; goes behind it" if behind else None
+        reason = f"{_held_by(request, behind)}; goes behind it" if behind else request.reason
         return _decision(request, Verb.ENQUEUED, request.run_id, reason)
 
     def _supersede(self, request: Request, cargo: Cargo, older: dict[str, Any]) -> Decision:

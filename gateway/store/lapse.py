@@ -1,11 +1,12 @@
 """Lapse: runs that are not started any more, because it is too late for them or because it has just been done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 
+from gateway.store.announce import Announcer
 from gateway.store.claim import has_expired, is_fresh
 from gateway.store.control import Cancellation, cancel_runs, lock_runs
 from gateway.store.database import Database
@@ -28,6 +29,7 @@ class Lapsing:
 
     target: str | None = None
     limits: LaneLimits = field(default_factory=dict)
+    announcer: Announcer | None = None
 
 
 async def has_expired_runs(database: Database) -> bool:
@@ -47,7 +49,8 @@ def _lapse(work: Work, wanted: Lapsing) -> int:
     found = _ids(work, statement.limit(BATCH), given)
     lock_runs(work, found)
     lapsed = _ids(work, statement.where(runs.c.id.in_(found)), given)  # one may have merged another request meanwhile
-    cancel_runs(work, [Cancellation(run_id=run_id, reason=reason, limits=wanted.limits) for run_id in lapsed])
+    plain = Cancellation(run_id="", reason=reason, limits=wanted.limits, announcer=wanted.announcer)
+    cancel_runs(work, [replace(plain, run_id=run_id) for run_id in lapsed])
     return len(lapsed)
 
 

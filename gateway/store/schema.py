@@ -4,7 +4,8 @@
 `run_events` lists the events a run merged beyond its first. `claimable` marks the runs that could start as soon as they
 are due, so that the index a claim reads holds nothing else. `schedules` says how far each schedule has been considered
 and when to look at it next, `skips` which of its ticks made no run, and `leadership` whose task that is. `live_logs`
-holds what calls in progress have said so far, and `pauses` what people stopped beside targets and schedules.
+holds what calls in progress have said so far, and `pauses` what people stopped beside targets and schedules. `alarms`
+says what is wrong, and who was told of it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,7 @@ events = Table(
     Column("deliveries", Integer, nullable=False, default=1),
 )
 has_delivery = events.c.delivery_id.is_not(None)
+has_error = literal_column("verbs LIKE '%error%'", Boolean())
 Index(
     "delivery_key",
     events.c.delivery_id,  # the telling column first: a young database has no statistics to find it by
@@ -109,6 +111,7 @@ Index(
     sqlite_where=has_delivery,
     postgresql_where=has_delivery,
 )
+Index("events_with_errors", events.c.id, sqlite_where=has_error, postgresql_where=has_error)
 
 runs = Table(
     "runs",
@@ -161,7 +164,8 @@ is_claimable = runs.c.claimable.is_(True)
 is_running = runs.c.state == literal_column(f"'{State.RUNNING}'")
 is_unfinished = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in UNFINISHED])
 is_behind = runs.c.behind.is_not(None)
-has_succeeded = (runs.c.state == literal_column(f"'{State.SUCCEEDED}'")) & runs.c.key.is_not(None)
+is_success = runs.c.state == literal_column(f"'{State.SUCCEEDED}'")
+has_succeeded = is_success & runs.c.key.is_not(None)
 may_expire = (runs.c.state == literal_column(f"'{State.QUEUED}'")) & runs.c.expires_at.is_not(None)
 may_be_fresh = is_claimable & runs.c.fresh_for.is_not(None)
 _waits = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in CLAIMABLE])
@@ -181,6 +185,7 @@ _partial("runs_in_lane_by_age", waits_in_lane, runs.c.target, runs.c.lane, runs.
 _partial("runs_behind", is_behind, runs.c.behind)
 _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
 _partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
+_partial("runs_successes", is_success, runs.c.target, runs.c.finished_at)
 _partial("runs_expiring", may_expire, runs.c.expires_at)
 _partial("runs_put_aside", is_put_aside, runs.c.pause, runs.c.id)
 _partial("runs_to_be_fresh", may_be_fresh, runs.c.target, runs.c.due_at)
@@ -320,5 +325,20 @@ skips = Table(
     Column("to", Timestamp, nullable=False),
     Column("count", Integer, nullable=False),
     Column("reason", Prose, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("key", Text, primary_key=True),  # empty where there is none
+    Column("kind", String(10), primary_key=True),
+    Column("what", String(20), primary_key=True),
+    Column("since", Timestamp, nullable=False),
+    Column("latest", Timestamp, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("raised", Boolean, nullable=False),
+    Column("told", LargeBinary, nullable=False),  # when each alert was told last: JSON
     sqlite_with_rowid=False,
 )

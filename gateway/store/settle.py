@@ -5,7 +5,7 @@ holds everywhere: targets, keys, runs.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from gateway.core.progress import Progress
 from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
-from gateway.store.accept import Acceptance, accept
+from gateway.store.announce import Announcer, End, TargetTurned, Turn, Turning, announce
 from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import Follow, go_on, lock_continuous
@@ -47,9 +47,16 @@ class Ended:
     log: str = ""
     dropped: int = 0
 
-
-Announce = Callable[[Ended], Acceptance | None]
-"""The event of a run's end with its plan, or `None` where nothing listens."""
+    @property
+    def end(self) -> End:
+        return End(
+            run=self.run,
+            state=self.state,
+            ended_at=self.ended_at,
+            reason=self.settlement.reason,
+            output=self.settlement.output,
+            log=self.log,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,7 @@ class Attempted:
     breaker: Breaker = field(default_factory=Breaker)
     repeat_lost: bool = True
     limits: LaneLimits = field(default_factory=dict)
-    announce: Announce = lambda _: None
+    announcer: Announcer | None = None
     follow: Follow = lambda _: None
 
 
@@ -105,11 +112,11 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     _write_runs(work, [result for _, result in ended])
     _write_attempts(work, ended)
     releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
-    _write_breakers(work, [one for one, _ in ended])
-    if announced := [acceptance for one, result in ended if (acceptance := one.announce(result))]:
-        accept(work, [(acceptance,) for acceptance in announced])
-    over = [(one, result) for one, result in ended if result.state in _OVER and one.run.id in continuing]
-    go_on(work, [(continuing[one.run.id], result.state, one.follow) for one, result in over])
+    turned, out_of_reach = _write_breakers(work, [one for one, _ in ended])
+    over = [(one, result) for one, result in ended if result.state in _OVER]
+    announce(work, [(one.announcer, result.end) for one, result in over if one.announcer], turned, out_of_reach)
+    followed = [(one, result) for one, result in over if one.run.id in continuing]
+    go_on(work, [(continuing[one.run.id], result.state, one.follow) for one, result in followed])
     if ended:
         notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
     return results
@@ -232,12 +239,14 @@ _OUTCOMES = {
 }
 
 
-def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
+def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> tuple[list[Turning], set[str]]:
+    """Those targets that are paused by their breakers from now on, or not any more; and all that are."""
+    latest = {one.run.target: one for one in attempted}
     failed = {one.run.target for one in attempted if not isinstance(one.outcome, Succeeded)}
-    _close_breakers(work, {one.run.target for one in attempted} - failed)
-    if not failed:
-        return
-    for row in work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))):
+    turned = [_turning(latest[name], Turn.RESUMED, work.now) for name in _close_breakers(work, latest.keys() - failed)]
+    out_of_reach = set()
+    rows = work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))) if failed else ()
+    for row in rows:
         before = BreakerState(row.breaker_failures, row.breaker_pause, row.open_until)
         state = before
         for one in (one for one in attempted if one.run.target == row.name):
@@ -245,11 +254,36 @@ def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> None:
         if state != before:
             values = {"breaker_failures": state.failures, "breaker_pause": state.pause, "open_until": state.open_until}
             work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
+        if before.has_opened != state.has_opened:
+            turn = Turn.PAUSED if state.has_opened else Turn.RESUMED
+            turned.append(_turning(latest[row.name], turn, work.now, state))
+        if state.has_opened:
+            out_of_reach.add(row.name)
+    return turned, out_of_reach
 
 
-def _close_breakers(work: Work, names: set[str]) -> None:
-    if names:
-        probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
-        disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
+def _close_breakers(work: Work, names: set[str]) -> list[str]:
+    """Of these targets, which all could be reached, those whose breakers had opened."""
+    if not names:
+        return []
+    probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
+    disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
+    found = select(targets.c.name, targets.c.breaker_pause).where(targets.c.name.in_(sorted(names)), disturbed)
+    rows = work.connection.execute(found.order_by(targets.c.name).with_for_update()).all()
+    if rows:
         closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
-        work.connection.execute(update(targets).where(targets.c.name.in_(sorted(names)), disturbed).values(closed))
+        work.connection.execute(update(targets).where(targets.c.name.in_([row.name for row in rows])).values(closed))
+    return [row.name for row in rows if row.breaker_pause is not None]
+
+
+def _turning(one: Attempted, turn: Turn, now: datetime, state: BreakerState | None = None) -> Turning:
+    turned = TargetTurned(
+        target=one.run.target,
+        turn=turn,
+        at=now,
+        by="breaker",
+        reason=f"{state.failures} failures in a row: {one.outcome.reason}" if state and state.has_opened else None,
+        until=state.open_until if state else None,
+        cause=one.run,
+    )
+    return one.announcer, turned

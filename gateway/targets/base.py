@@ -48,6 +48,9 @@ class Settings(BaseModel):
     on_lost: Literal["repeat", "fail"] = Field("repeat", description="fail: for what must not be called twice.")
     nodes: tuple[str, ...] = Field((), description="Runs only on nodes with one of these `server.labels`.")
     hold: str | None = Field(None, description="A window in which requests queue and merge.")
+    stale_after: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
+        None, description="Without a success for so long it is stale: see `alerts`."
+    )
 
     @property
     def limit(self) -> int:

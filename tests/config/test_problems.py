@@ -21,7 +21,7 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
             "1:16: server.tls.crt: unknown key; did you mean 'cert'?",
         ]),
         ("<<: {a: 1}", ["1:1: <<: unknown key"]),
-        ("schedules: {}\nalerts: {}", ["2:1: alerts: unknown key"]),
+        ("schedules: {}\nalarms: {}", ["2:1: alarms: unknown key"]),
         ("server: {admin: {}}", ["1:10: server.admin: unknown key"]),
         ("server:\n  port: 1\n  port: 2", ["3:3: server.port: duplicate key, first in line 2"]),
         # Types
@@ -272,3 +272,40 @@ def test_the_environment_knows_no_other_booleans_either(problems: Problems, flag
     assert problems("database: {pgbouncer: '${FLAG}'}", {"FLAG": flag}) == [
         "config.yaml:1:23: database.pgbouncer: should be true or false"
     ]
+
+
+@pytest.mark.parametrize(
+    ("alert", "expected"),
+    [
+        ("{}", ["3:10: alerts.ops.target: is missing: What is called; nothing is told about this target itself."]),
+        ("{target: dmo}", ["3:24: alerts.ops.target: there is no target 'dmo'; did you mean 'demo'?"]),
+        ("{target: demo, targets: [demo, dmo]}", [
+            "3:46: alerts.ops.targets.1: there is no target 'dmo'; did you mean 'demo'?",
+        ]),
+        ("{target: demo, schedules: [nightli]}", [
+            "3:42: alerts.ops.schedules.0: there is no schedule 'nightli'; did you mean 'nightly'?",
+        ]),
+        ("{target: demo, on: [recovered]}", [
+            "3:30: alerts.ops.on: recovered goes with failing or stale, whose end it is",
+        ]),
+        ("{target: demo, after: 0, repeat: 0s}", [
+            "3:37: alerts.ops.after: should be at least 1",
+            "3:48: alerts.ops.repeat: should be more than nothing",
+        ]),
+    ],
+)  # fmt: skip
+def test_p9_an_alert_gets_its_places(problems: Problems, alert: str, expected: list[str]) -> None:
+    text = f"""\
+targets: {{demo: {{kind: http, url: http://x}}}}
+schedules: {{nightly: {{cron: "0 1 * * *", target: demo}}}}
+alerts: {{ops: {alert}}}"""
+
+    assert problems(text) == [f"config.yaml:{problem}" for problem in expected]
+
+
+def test_p9_a_misspelt_thing_to_tell_gets_the_nearest_word(problems: Problems) -> None:
+    text = "targets: {demo: {kind: http, url: http://x}}\nalerts: {ops: {target: demo, on: [faling]}}"
+    [problem] = problems(text)
+
+    assert problem.startswith("config.yaml:2:35: alerts.ops.on.0: should be 'failing', 'recovered', 'stale'")
+    assert problem.endswith("did you mean 'failing'?")

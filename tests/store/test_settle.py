@@ -2,12 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import NoReturn
 
 import orjson
 import pytest
 
-from gateway.core.event import Cause
-from gateway.core.ids import new_id
 from gateway.core.outcome import (
     BrokenOff,
     Cancelled,
@@ -17,14 +16,13 @@ from gateway.core.outcome import (
     RetryableFailure,
     Succeeded,
 )
-from gateway.core.plan import Plan
 from gateway.core.retry import Retry
 from gateway.core.run import State
-from gateway.store.accept import Acceptance
+from gateway.runtime.chain import Announcement
 from gateway.store.history import find_run
 from gateway.store.schema import attempts, events, runs
-from gateway.store.settle import Ended
-from tests.store.scene import SECOND, Scene, event, request
+from tests.store.clockwork import EMPTY, configured
+from tests.store.scene import SECOND, TARGET, Scene, request
 
 
 @pytest.mark.parametrize(
@@ -154,16 +152,13 @@ async def test_max_elapsed_counts_from_the_first_call(scene: Scene) -> None:
     assert states == [State.RETRYING, State.RETRYING, State.RETRYING, State.FAILED]
 
 
-def announcing(ended: Ended) -> Acceptance:
-    """An end that a trigger listens to."""
-    cause = Cause(run_id=ended.run.id, trigger="t", origin_event_id=ended.run.origin_event_id or "", depth=1)
-    happened = event(id=new_id(), source="gateway", type=f"gateway.run.{ended.state}", cause=cause)
-    return Acceptance(happened, Plan((request("next", trigger="chain"),)))
+CHAINED = {"on": {"run": "t", "state": "succeeded"}, "target": TARGET, "once": {"key": "next"}}
+ANNOUNCER = Announcement(configured(triggers={"chain": CHAINED}))
 
 
 async def test_the_end_of_a_run_is_an_event_of_the_same_commit(scene: Scene) -> None:
     first = await scene.accept(request())
-    await scene.succeed(await scene.claim_one(), announce=announcing)
+    await scene.succeed(await scene.claim_one(), announcer=ANNOUNCER)
     chained = await scene.claim_one()
 
     assert (chained.trigger, chained.key, chained.depth) == ("chain", "next", 1)
@@ -172,14 +167,15 @@ async def test_the_end_of_a_run_is_an_event_of_the_same_commit(scene: Scene) -> 
 
 
 async def test_ends_that_cannot_be_announced_harm_no_other(scene: Scene) -> None:
-    def broken(_: Ended) -> Acceptance:
-        raise ValueError("no such thing")
+    class Broken(Announcement):
+        def run_ended(self, *_: object) -> NoReturn:
+            raise ValueError("no such thing")
 
     for _ in range(8):
         await scene.ask(None)
     first, *others = await scene.claim()
     results = await asyncio.gather(
-        scene.settle(first, Succeeded(), announce=broken),
+        scene.settle(first, Succeeded(), announcer=Broken(EMPTY)),
         *(scene.settle(run, Succeeded()) for run in others),
         return_exceptions=True,
     )
@@ -192,7 +188,7 @@ async def test_chains_settle_in_one_batch(scene: Scene) -> None:
     for _ in range(10):
         await scene.ask(None)
     claimed = await scene.claim()
-    await asyncio.gather(*(scene.succeed(run, announce=announcing) for run in claimed))
+    await asyncio.gather(*(scene.succeed(run, announcer=ANNOUNCER) for run in claimed))
 
     assert (await scene.claim_one()).events == 10
     assert len(await scene.rows(runs)) == 11
