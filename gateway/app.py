@@ -17,6 +17,7 @@ import structlog
 from gateway.config import Config, ConfigurationError, Loaded, Problem, load
 from gateway.core.errors import Unavailable
 from gateway.log import hide, secrets_in
+from gateway.runtime import observe
 from gateway.runtime.consuming import Consuming
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.health import Health
@@ -29,6 +30,7 @@ from gateway.runtime.live import Live
 from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
+from gateway.runtime.scrape import Scrape
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticker import Ticker
 from gateway.runtime.watch import Watch
@@ -87,6 +89,7 @@ async def _prepare(database: Database, roles: Collection[Role]) -> None:
 async def _serve(database: Database, configuration: "_Configuration", roles: Collection[Role]) -> None:
     """Builds everything, and takes it down in the order in which nothing accepted or begun is lost."""
     current = Current(await configuration.open())
+    database.on_commit = observe.committed
     lease = Lease(database, current.snapshot, current.snapshot.server.lease)
     dispatcher = Dispatcher(database, current, lease)
     reload = Reload(current, lease, dispatcher, configuration.reread)
@@ -102,11 +105,13 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         intake=intake,
         scheduling=scheduling,
         health=health,
+        scrape=Scrape(database, current, health),
         reload=reload,
         watch=Watch(database),
     )
     janitor = Janitor(database, current, dispatcher)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
+    always: tuple[Loop, ...] = (lease.keep, reload.run, hearing, observe.watch_event_loop)
     loops: Mapping[Role, tuple[Loop, ...]] = {
         Role.WEB: (consuming.run,),
         Role.WORKER: (dispatcher.run, Live(database, dispatcher).run, janitor.run),
@@ -118,7 +123,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         async with (
             # first: nothing is begun where the address is taken
             serving(edge, probes_only=Role.WEB not in roles) as address,
-            _running(lease.keep, reload.run, hearing, *(loop for role in roles for loop in loops[role])),
+            _running(*always, *(loop for role in roles for loop in loops[role])),
         ):
             stopped = _listen_to_signals(reload)
             log.info("gateway.ready", address=address, node=lease.node.name, config=current.snapshot.hash[:12])

@@ -12,6 +12,7 @@ import structlog
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import BrokenOff, Cancelled, Outcome
+from gateway.runtime import observe
 from gateway.runtime.attempt import Attempt
 from gateway.runtime.chain import announcement
 from gateway.runtime.lease import Lease
@@ -250,6 +251,8 @@ class Dispatcher:
 
 
 def _report(attempted: Attempted, ended: Ended | None) -> None:
+    if ended:
+        observe.settled(attempted, ended)
     run, reason = attempted.run, ended.settlement.reason if ended else attempted.outcome.reason
     fields = {"run_id": run.id, "target": run.target, "attempt": run.attempt, "reason": reason}
     if ended is None:

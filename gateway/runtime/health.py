@@ -23,6 +23,11 @@ class Health:
         self.stopping = False
 
     @property
+    def sources(self) -> Mapping[str, str]:
+        """Of each source that fetches its events: `ok`, or what is wrong."""
+        return self._states_of_sources()
+
+    @property
     def node(self) -> Node:
         """This node, as the others know it."""
         return self._lease.node
@@ -32,7 +37,7 @@ class Health:
         store, leader = await asyncio.gather(_answer(self._store()), _answer(self._leader()))
         dispatcher = "ok" if self._lease.is_valid else "degraded: no lease"
         parts = {"store": store, "dispatcher": dispatcher, "leader": leader}
-        parts |= {f"sources.{name}": state for name, state in self._states_of_sources().items()}
+        parts |= {f"sources.{name}": state for name, state in self.sources.items()}
         if self.stopping:
             parts["process"] = "shutting down"
         return store == "ok" and not self.stopping, parts

@@ -8,6 +8,7 @@ import structlog
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import Lost
+from gateway.runtime import observe
 from gateway.runtime.chain import announcement
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.snapshot import Current
@@ -77,6 +78,7 @@ class Janitor:
         )
         ended = await self._database.commit(settle_attempts, attempted)
         if ended:
+            observe.settled(attempted, ended)
             log.warning("run.lost", run_id=run.id, target=run.target, attempt=run.attempt, state=ended.state)
             self._dispatcher.wake([run.target])
 

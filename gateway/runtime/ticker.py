@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from gateway.core.errors import Unavailable
+from gateway.runtime import observe
 from gateway.runtime.leadership import Leadership
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import define, look
@@ -130,7 +131,7 @@ class Ticker:
             return  # worked out, in part, with time zones that are not those of the new configuration
         ticked = await self._commit_all(tick, tickings)
         for ticking, made in zip(tickings, ticked, strict=True):
-            _tell(ticking, made)
+            _tell(ticking, made, snapshot)
         refused = [one.stored for one, made in zip(tickings, ticked, strict=True) if isinstance(made, Exception)]
         await self._commit_all(tick, [_put_off(leading, stored, now) for stored in refused])
         requests = [
@@ -189,9 +190,10 @@ def _put_off(leading: Leading, stored: StoredSchedule, now: datetime) -> Ticking
     return Ticking(leading=leading, stored=stored, cursor=cursor, next_at=later, zone_rules=stored.zone_rules)
 
 
-def _tell(ticking: Ticking, ticked: Ticked | Exception | None) -> None:
+def _tell(ticking: Ticking, ticked: Ticked | Exception | None, snapshot: Snapshot) -> None:
     if not isinstance(ticked, Ticked):
         return
+    observe.ticked(ticking, ticked, snapshot)
     for accepted in ticked.accepted:
         log.debug("schedule.ticked", schedule=ticking.name, event_id=accepted.event_id)
     for skip in ticked.skips:

@@ -41,13 +41,17 @@ class DatabaseInUse(Exception):  # noqa: N818 - the name says what is wrong
 
 
 class Database:
-    """Open with `open_database`; everything else in the store takes it as its first argument."""
+    """Open with `open_database`; everything else in the store takes it as its first argument.
+
+    `on_commit` is told of each commit how many requests shared it.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
         self.url = _driver_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = Clock()
+        self.on_commit: Callable[[int], None] = lambda _: None
         self._transactor = self._open_transactor()
         self._reader = self._open_reader()  # so that no number of readers keeps a commit or a lease waiting
         self._opened = self._inode()
@@ -78,8 +82,12 @@ class Database:
         """Hands a request to its writer; returns once it is committed. Raises `Unavailable`."""
         kind = None if self.is_sqlite else transaction
         if kind not in self._writers:
-            self._writers[kind] = Writer(self._transactor, self.clock, _NONE if self.is_sqlite else PATIENCE)
+            patience = _NONE if self.is_sqlite else PATIENCE
+            self._writers[kind] = Writer(self._transactor, self.clock, patience, self._committed)
         return await self._writers[kind].commit(transaction, request)
+
+    def _committed(self, requests: int) -> None:
+        self.on_commit(requests)
 
     def _check_file(self) -> None:
         """What was committed to a file that has been moved or deleted is gone with it."""

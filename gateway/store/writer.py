@@ -65,12 +65,15 @@ class _Fate:
 
 
 class Writer:
-    """Commits one batch at a time; several transactions wait in one queue."""
+    """Commits one batch at a time; several transactions wait in one queue. `told` learns how large each batch was."""
 
-    def __init__(self, transactor: Transactor, clock: Clock, patience: float) -> None:
+    def __init__(
+        self, transactor: Transactor, clock: Clock, patience: float, told: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._transactor = transactor
         self._clock = clock
         self._patience = patience
+        self._told = told
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -119,6 +122,7 @@ class Writer:
             raise
         else:
             _succeed(batch, results)
+            self._told(len(batch))
 
     async def _persist(self, batch: list[_Waiting]) -> dict[int, Any]:
         """Repeats conflicts soon, and for its patience whatever a returning database may still take."""

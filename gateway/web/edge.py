@@ -12,6 +12,7 @@ from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.reload import Reload
 from gateway.runtime.scheduling import Scheduling
+from gateway.runtime.scrape import Scrape
 from gateway.runtime.settings import Server
 from gateway.runtime.snapshot import Current
 from gateway.runtime.watch import Watch
@@ -59,6 +60,7 @@ class Edge:
     intake: Intake
     scheduling: Scheduling
     health: Health
+    scrape: Scrape
     reload: Reload
     watch: Watch
     streams: Streams = field(default_factory=Streams)

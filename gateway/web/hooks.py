@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.core.errors import NotFound, Rejected
 from gateway.core.event import Event
+from gateway.runtime import observe
 from gateway.sources.incoming import Incoming
 from gateway.sources.webhook import Answer, Arrival, Reply, WebhookSource
 from gateway.store.accept import Accepted
@@ -36,6 +37,7 @@ async def receive(request: web.Request) -> web.Response:
     try:
         return await _receive(edge, source, request)
     except Rejected as rejection:
+        observe.rejected(source.name, rejection.status)
         log.info("hook.rejected", source=source.name, status=rejection.status, reason=rejection.detail)
         return problem(rejection)
     except Exception:
@@ -70,6 +72,7 @@ async def _accepted(edge: Edge, source: WebhookSource, events: Sequence[Event | 
     accepted = iter(await edge.intake.accept(kept) if kept else ())
     if ignored := len(events) - len(kept):
         edge.ignored[source.name] += ignored
+        observe.ignored(source.name, ignored)
     return [next(accepted) if event else None for event in events]
 
 

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
 from gateway.store.faults import Fault, classify, told
-from gateway.web import hooks, probes
+from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
 from gateway.web.api import events, explain, logs, reload, runs, schedules, status, targets
 from gateway.web.edge import EDGE
@@ -37,22 +37,30 @@ def add_probes(router: web.UrlDispatcher) -> None:
         router.add_route(hdrs.METH_ANY, path, _answered(_only_get(probe)))
 
 
+def add_metrics(router: web.UrlDispatcher) -> None:
+    """For every node: what it does is counted where it is done."""
+    _add(router, metrics.ROUTES)
+
+
 def add_nothing_else(router: web.UrlDispatcher) -> None:
     """For a node that neither takes events nor serves the API."""
     router.add_route(hdrs.METH_ANY, "/{path:.*}", _answered(_refuse))
 
 
 async def _refuse(_: web.Request) -> web.StreamResponse:
-    raise NotFound("this node answers probes only")
+    raise NotFound("this node answers probes and metrics only")
 
 
 def add_hooks_and_api(router: web.UrlDispatcher) -> None:
-    for path in dict.fromkeys(route.path for route in API):
-        routes = [route for route in API if route.path == path]
-        router.add_route(hdrs.METH_ANY, path, _answered(_guarded(routes)))
+    _add(router, API)
     router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([])))
     router.add_route(hdrs.METH_ANY, "/hooks/{name}", hooks.receive)
     router.add_route(hdrs.METH_ANY, "/{path:.*}", hooks.receive)
+
+
+def _add(router: web.UrlDispatcher, routes: Sequence[Route]) -> None:
+    for path in dict.fromkeys(route.path for route in routes):
+        router.add_route(hdrs.METH_ANY, path, _answered(_guarded([route for route in routes if route.path == path])))
 
 
 def _only_get(handler: Handler) -> Handler:

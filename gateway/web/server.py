@@ -11,7 +11,8 @@ from aiohttp import web
 from gateway.runtime.settings import Tls
 from gateway.web.connection import Connection
 from gateway.web.edge import EDGE, Edge
-from gateway.web.routes import add_hooks_and_api, add_nothing_else, add_probes
+from gateway.web.metrics import count_answer
+from gateway.web.routes import add_hooks_and_api, add_metrics, add_nothing_else, add_probes
 
 __all__ = ["Edge", "application", "serving"]
 
@@ -25,7 +26,9 @@ def application(edge: Edge, *, probes_only: bool = False) -> web.Application:
     """The routes, over these parts."""
     app = web.Application()
     app[EDGE] = edge
+    app.on_response_prepare.append(count_answer)
     add_probes(app.router)
+    add_metrics(app.router)
     if probes_only:
         add_nothing_else(app.router)
     else:

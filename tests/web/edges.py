@@ -19,6 +19,7 @@ from gateway.runtime.lease import Lease
 from gateway.runtime.live import Live
 from gateway.runtime.reload import Candidate, Reload
 from gateway.runtime.scheduling import Scheduling
+from gateway.runtime.scrape import Scrape
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.watch import Watch
 from gateway.sources import webhook
@@ -122,6 +123,7 @@ async def _edge(
     await lease.acquire()
     dispatcher = Dispatcher(database, current, lease)
     intake = Intake(database, current, dispatcher.wake)
+    health = Health(database, lease)
     if dispatching:
         await stack.enter_async_context(_dispatching(dispatcher, Live(database, dispatcher)))
     return Edge(
@@ -129,7 +131,8 @@ async def _edge(
         current=current,
         intake=intake,
         scheduling=Scheduling(database, current, intake, lambda: None),
-        health=Health(database, lease),
+        health=health,
+        scrape=Scrape(database, current, health),
         reload=Reload(current, lease, dispatcher, _the_same),
         watch=Watch(database),
         deadlines=deadlines,
