@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -115,10 +116,24 @@ async def test_x03_the_total_time_is_the_attempts(server: TargetServer) -> None:
         assert await call(target) == Succeeded(status=200)
 
 
-async def test_a_connection_that_is_refused_or_never_made_is_not_reached() -> None:
+async def test_a_connection_that_is_refused_is_not_reached() -> None:
     refused = await outcome_of(kind="sse", url=f"http://127.0.0.1:{free_port()}/")
 
     assert refused == RetryableFailure(reason="connection refused", reached=False)
+
+
+async def test_a_connection_that_is_never_accepted_ends_with_connect_timeout() -> None:
+    with socket.socket() as full, socket.socket() as only, socket.socket() as next_one:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for client in (only, next_one):
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+
+        late = await outcome_of(kind="sse", url=url, connect_timeout="100ms")
+
+    assert late == RetryableFailure(reason="no connection in time", reached=False)
 
 
 # Too much
