@@ -1,6 +1,7 @@
 """The log of a run, as text and as a stream."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,7 +15,9 @@ from gateway.core.errors import Unavailable
 from gateway.core.ids import new_id
 from gateway.core.log_tail import MAX_LINES
 from gateway.web import sse
+from gateway.web.edge import Deadlines
 from tests.stream import Sent, sent
+from tests.waiting import until
 from tests.web.edges import Gateway, running
 
 SOON = 0.05
@@ -29,10 +32,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def working(folder: Path, script: str, **keys: Any) -> AsyncIterator[Gateway]:
+async def working(folder: Path, script: str, deadlines: Deadlines | None = None, **keys: Any) -> AsyncIterator[Gateway]:
     target = {"kind": "command", "argv": ["sh", "-c", script], "grace": "100ms", **keys}
     target.setdefault("retry", {"delays": ["10ms"], "attempts": 2})
-    async with running(folder, {"targets": {"sync": target}}, dispatching=True) as gateway:
+    async with running(folder, {"targets": {"sync": target}}, deadlines=deadlines, dispatching=True) as gateway:
         yield gateway
 
 
@@ -229,6 +232,24 @@ async def test_who_goes_away_costs_nothing_afterwards(gateway: Gateway) -> None:
     async with asyncio.timeout(3):
         while streams.open or gateway.edge.watch._look:  # noqa: ASYNC110
             await asyncio.sleep(SOON)
+
+
+async def test_s06_who_does_not_read_is_sent_away_and_costs_no_memory(tmp_path: Path) -> None:
+    """What was not taken is not kept for anybody: the next thing is read when the last one has left."""
+    flood = f"while :; do yes {'x' * 200} | head -n 1000; sleep 0.02; done"
+    async with working(tmp_path, flood, Deadlines(reader=0.3)) as gateway:
+        run_id = await begun(gateway)
+        asked = f"GET /api/v1/runs/{run_id}/log?follow=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect(("127.0.0.1", gateway.port))
+            reader.sendall(asked.encode())
+            for expected in (1, 0):
+                await until(lambda: _open(gateway), expected, "open streams", seconds=10)
+
+
+async def _open(gateway: Gateway) -> int:
+    return gateway.edge.streams.open
 
 
 async def test_only_so_many_may_follow(gateway: Gateway) -> None:
