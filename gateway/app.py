@@ -27,6 +27,7 @@ from gateway.runtime.leadership import Leadership
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
 from gateway.runtime.live import Live
+from gateway.runtime.pausing import Pausing
 from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
@@ -99,17 +100,19 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     leadership = Leadership(database, lease, current.snapshot.server.lease)
     ticker = Ticker(database, current, leadership, dispatcher.wake)
     scheduling = Scheduling(database, current, intake, ticker.wake)
+    pausing = Pausing(database, current, dispatcher.wake)
     edge = Edge(
         database=database,
         current=current,
         intake=intake,
+        pausing=pausing,
         scheduling=scheduling,
         health=health,
         scrape=Scrape(database, current, health),
         reload=reload,
         watch=Watch(database),
     )
-    janitor = Janitor(database, current, dispatcher)
+    janitor = Janitor(database, current, dispatcher, pausing)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     always: tuple[Loop, ...] = (lease.keep, reload.run, hearing, observe.watch_event_loop)
     loops: Mapping[Role, tuple[Loop, ...]] = {

@@ -26,8 +26,8 @@ COMMANDS = {
         "events": "List, look at and replay events.",
         "explain": "Say what an event would come to, and why.",
         "schedules": "Look at schedules and what is to come; define and force them.",
-        "pause": "Stop the calls of a target, or the ticks of a schedule.",
-        "resume": "Let a target or a schedule go on.",
+        "pause": "Stop the calls of a target, a trigger, a source or everything, or the ticks of a schedule.",
+        "resume": "Let something go on that was paused.",
     },
 }
 """What there is, by heading. A command `a-b` is `command` in the module `gateway.cli.a_b`."""

@@ -5,17 +5,16 @@ import click
 from gateway.cli import options
 from gateway.cli.client import Client
 from gateway.cli.display import print_json
-from gateway.core.printable import one_line
+from gateway.cli.pausing import called, path_of, pausable
 
 
 @click.command()
-@options.pausable
-@click.argument("name")
+@pausable
 @options.as_json
-def command(kind: str, name: str, as_json: bool) -> None:
-    """Let a target or a schedule go on."""
-    page = Client.from_environment().post(f"{kind}s", name, "resume", body={})
+def command(kind: str, name: str | None, key: str | None, as_json: bool) -> None:
+    """Let something go on that was paused."""
+    page = Client.from_environment().post(*path_of(kind, name), "resume", body={} if key is None else {"key": key})
     if as_json:
         print_json(page)
     else:
-        click.echo(f"The {kind} {one_line(name)} goes on.")
+        click.echo(f"{called(kind, name, key)} goes on.")

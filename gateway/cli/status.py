@@ -10,6 +10,7 @@ from gateway.cli.client import Client
 from gateway.cli.display import HASH_SHOWN, print_fields, print_json, print_rows
 
 _NODE_COLUMNS = ("name", "version", "config_hash", "labels", "started_at")
+_PAUSE_COLUMNS = ("kind", "name", "key", "by", "until", "reason")
 _TARGET_COLUMNS = ("name", "state", "running", "waiting")
 
 
@@ -26,6 +27,9 @@ def command(as_json: bool) -> None:
     print_fields({"version": status["version"], "node": node["name"], "leader": leader, "ignored": node["ignored"]})
     click.echo("\nNodes")
     print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
+    if status["pauses"]:
+        click.echo("\nPaused")
+        print_rows(_PAUSE_COLUMNS, status["pauses"])
     click.echo("\nTargets")
     print_rows(_TARGET_COLUMNS, status["targets"])
 

@@ -18,6 +18,7 @@ from gateway.runtime.chain import announcement
 from gateway.runtime.lease import Lease
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import following
+from gateway.store.aside import Passing, put_aside
 from gateway.store.claim import Claim, ClaimedRun, claim, next_due
 from gateway.store.database import Database
 from gateway.store.lapse import Lapsing, lapse
@@ -168,28 +169,39 @@ class Dispatcher:
     async def _look_ahead(self, names: list[str]) -> None:
         """When to come back to targets that had fewer due runs than slots.
 
-        What is due by then and was not to be had is not to be started any more, or is somebody else's.
+        What is due by then and was not to be had is paused, not to be started any more, or somebody else's.
         """
         await self._look(names)
         now = self._database.now()
         late = [name for name in names if (due_at := self._due.get(name)) and due_at <= now]
-        snapshot = self._current.snapshot
-        announcer = announcement(snapshot)
-        lapsings = [Lapsing(target=name, limits=snapshot.limits, announcer=announcer) for name in late]
-        lapsed = await asyncio.gather(*(self._database.commit(lapse, lapsing) for lapsing in lapsings))
-        self._due.update((name, now if count else now + LOOK_EVERY) for name, count in zip(late, lapsed, strict=True))
+        moved = await asyncio.gather(*(self._clear(name) for name in late))
+        self._due.update((name, now if count else now + LOOK_EVERY) for name, count in zip(late, moved, strict=True))
+
+    async def _clear(self, name: str) -> int:
+        """Takes what a claim passes over out of its way; how many runs that were."""
+        snapshot, commit = self._current.snapshot, self._database.commit
+        lapsing = Lapsing(target=name, limits=snapshot.limits, announcer=announcement(snapshot))
+        passing = Passing(target=name, limits=snapshot.limits)
+        return sum(await asyncio.gather(commit(lapse, lapsing), commit(put_aside, passing)))
 
     async def _claim(self, name: str, snapshot: Snapshot) -> bool:
         """Claims and starts what is due; whether the target, or this node, has no slot left."""
-        limit = snapshot.targets[name].settings.limit
-        slots = min(self._free, limit)
+        settings = snapshot.targets[name].settings
+        slots = min(self._free, settings.limit)
         if not self._lease.is_valid:
             return True
         if slots <= 0:
             self._woken[name] = None
             return True
         executing = frozenset(attempt.run_id for attempt in self._attempts.values() if attempt.run.target == name)
-        wanted = Claim(node_id=self._lease.node.id, target=name, limit=limit, slots=slots, executing=executing)
+        wanted = Claim(
+            node_id=self._lease.node.id,
+            target=name,
+            limit=settings.limit,
+            slots=slots,
+            rate=settings.rate,
+            executing=executing,
+        )
         self._asked_for += slots
         try:
             claimed = await self._database.commit(claim, wanted)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from gateway.core import strict_json
@@ -17,17 +17,9 @@ from gateway.runtime import observe
 from gateway.runtime.chain import announcement
 from gateway.runtime.snapshot import Current
 from gateway.store.accept import Acceptance, Accepted, accept
-from gateway.store.control import (
-    Cancellation,
-    Repetition,
-    cancel_runs,
-    pause_targets,
-    repeat_runs,
-    resume_targets,
-)
+from gateway.store.control import Cancellation, Repetition, cancel_runs, repeat_runs
 from gateway.store.database import Database
 from gateway.store.history import decisions_on, stored_event
-from gateway.store.pause import Kind, Pausable, Pause
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MANUAL = "gateway.manual"
@@ -144,16 +136,6 @@ class Intake:
         state = await self._database.commit(cancel_runs, cancellation)
         self._wake(snapshot.targets)
         return state
-
-    async def pause(self, target: str, *, by: str, reason: str | None, lasting: timedelta | None) -> datetime | None:
-        """Stops the calls of a target; returns when they go on by themselves, if they do."""
-        return await self._database.commit(
-            pause_targets, Pause(what=Pausable(Kind.TARGET, target), by=by, reason=reason, lasting=lasting)
-        )
-
-    async def resume(self, target: str) -> None:
-        await self._database.commit(resume_targets, target)
-        self._wake([target])
 
 
 def _asked(event: Event) -> tuple[Any, ...]:

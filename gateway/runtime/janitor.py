@@ -1,4 +1,4 @@
-"""Housekeeping: runs of dead nodes are given back, cancelled calls are ended, old rows are pruned."""
+"""Housekeeping: runs of dead nodes and of ended pauses go on, cancelled calls are ended, old rows are pruned."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from gateway.core.outcome import Lost
 from gateway.runtime import observe
 from gateway.runtime.chain import announcement
 from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.pausing import Pausing
 from gateway.runtime.snapshot import Current
 from gateway.runtime.ticks import following
 from gateway.store.claim import ClaimedRun
@@ -29,17 +30,18 @@ PRUNE_EVERY = 600.0
 class Janitor:
     """Looks every second for what nobody else would notice."""
 
-    def __init__(self, database: Database, current: Current, dispatcher: Dispatcher) -> None:
+    def __init__(self, database: Database, current: Current, dispatcher: Dispatcher, pausing: Pausing) -> None:
         self._database = database
         self._current = current
         self._dispatcher = dispatcher
+        self._duties = (self.recover, self.expire, pausing.tidy, self.break_off, self._prune_from_time_to_time)
         self._prune_at = time.monotonic() + PRUNE_EVERY
 
     async def run(self) -> None:
         """Goes on for ever; a database that is away is waited for."""
         while True:
             try:
-                for duty in (self.recover, self.expire, self.break_off, self._prune_from_time_to_time):
+                for duty in self._duties:
                     await self._carry_out(duty)
             except Unavailable as error:
                 log.warning("janitor.waiting", reason=error.detail)

@@ -1,9 +1,8 @@
 """What can be looked at: events, runs, targets; reads only, and never in the way of a commit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -12,22 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.event import Event
 from gateway.core.request import Decision
-from gateway.core.run import CLAIMABLE, State
-from gateway.store.claim import HOLDS_LEASE
+from gateway.core.run import CLAIMABLE
 from gateway.store.database import Database
 from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
-from gateway.store.pause import is_paused
+from gateway.store.pause import is_paused, shown
+from gateway.store.pauses import in_force
 from gateway.store.restore import restore_event, restore_events
-from gateway.store.schema import attempts, events, is_running, nodes, run_events, runs, targets
+from gateway.store.schema import attempts, events, is_running, run_events, runs, targets
+from gateway.store.waiting import NONE_HELD, Held, why_waiting
 
 Fragment = orjson.Fragment
 """JSON text that goes out as it was stored."""
-
-Held = Mapping[str, str]
-"""The targets that are held back at this moment, and the windows that do it: what only the configuration knows."""
-
-NONE_HELD: Held = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +66,7 @@ async def list_runs(
     conditions += _within(runs.c.created_at, wanted.since, wanted.until)
     async with database.read() as connection:
         rows = await _page(connection, runs, conditions, limit, before)
-        waits = await _waiting(connection, rows, database.now(), held)
+        waits = await why_waiting(connection, rows, database.now(), held)
     return Page(
         [_run(row, waits.get(row.id)) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
     )
@@ -96,7 +91,7 @@ async def find_run(database: Database, run_id: str, held: Held = NONE_HELD) -> d
         row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
         if row is None:
             return None
-        waits = await _waiting(connection, [row], database.now(), held)
+        waits = await why_waiting(connection, [row], database.now(), held)
         ids = await connection.scalars(_event_ids(run_id))
         tried = await connection.execute(
             select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)
@@ -150,7 +145,9 @@ async def list_targets(
         query = query.where(targets.c.name.in_(list(names)))
     async with database.read() as connection:
         rows = await connection.execute(query.order_by(targets.c.name))
-        return [_target(row, database.now(), is_held=row.name in held) for row in rows]
+        now = database.now()
+        of_everything = (await connection.run_sync(in_force, now)).of_everything
+        return [_target(row, of_everything, now, is_held=row.name in held) for row in rows]
 
 
 async def _page(
@@ -221,50 +218,14 @@ def _event(row: Any) -> dict[str, Any]:
     }
 
 
-def _target(row: Any, now: datetime, *, is_held: bool) -> dict[str, Any]:
-    paused = is_paused(row, now)
+def _target(row: Any, of_everything: Any | None, now: datetime, *, is_held: bool) -> dict[str, Any]:
+    paused = row if is_paused(row, now) else of_everything
     is_open = row.open_until is not None
     return {
         "name": row.name,
-        "state": "paused" if paused else "unreachable" if is_open else "held" if is_held else "ready",
-        "paused": {"by": row.paused_by, "reason": row.pause_reason, "until": row.paused_until} if paused else None,
+        "state": "paused" if paused is not None else "unreachable" if is_open else "held" if is_held else "ready",
+        "paused": None if paused is None else shown(paused),
         "breaker": {"failures": row.breaker_failures, "open_until": row.open_until} if is_open else None,
         "running": row.running,
         "waiting": row.waiting,
     }
-
-
-async def _waiting(connection: AsyncConnection, rows: list[Any], now: datetime, held: Held) -> dict[str, str]:
-    """Why runs that could be claimed one day are not running yet."""
-    pending = [row for row in rows if State(row.state) in CLAIMABLE]
-    if not pending:
-        return {}
-    served = await connection.scalars(select(nodes.c.targets).where(HOLDS_LEASE))
-    names = {name for of_node in served for name in orjson.loads(of_node)}
-    wanted = names.intersection(row.target for row in pending)
-    known = await connection.execute(select(targets).where(targets.c.name.in_(wanted)))
-    states = {target.name: target for target in known}
-    return {row.id: _waiting_for(row, states.get(row.target), now, held.get(row.target)) for row in pending}
-
-
-def _waiting_for(run: Any, target: Any, now: datetime, window: str | None) -> str:
-    if target is None:
-        return f"a node that carries out runs of the target {run.target}"
-    if run.behind is not None:
-        return f"run {run.behind} of the same key to end its attempt"
-    if closed := _closed(target, now):
-        return closed
-    if run.due_at > now:
-        return "its next attempt" if run.state == State.RETRYING else "its due time"
-    if window is not None:
-        return f"the window {window} to close"
-    return "a free slot of the target" if run.claimable else f"other runs of {run.lane!r}"
-
-
-def _closed(target: Any, now: datetime) -> str | None:
-    """What keeps all calls from a target, whatever is due."""
-    if is_paused(target, now):
-        return "the target to be resumed" + (f": {target.pause_reason}" if target.pause_reason else "")
-    if target.open_until is not None and now < target.open_until:
-        return f"the target to be reachable; next try at {target.open_until:%Y-%m-%dT%H:%M:%SZ}"
-    return None

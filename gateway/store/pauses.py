@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
 from gateway.store.bulk import insert_rows
-from gateway.store.pause import Kind, Pausable, Pause
-from gateway.store.schema import pauses
+from gateway.store.database import Database
+from gateway.store.pause import Kind, Pausable, Pause, is_paused, shown
+from gateway.store.schema import pauses, schedules, targets
 from gateway.store.writer import Work
 
 EVERYTHING = Pausable(Kind.EVERYTHING)
@@ -76,17 +77,32 @@ NO_PAUSES = Pauses()
 
 
 def in_force(connection: Connection, now: datetime) -> Pauses:
-    lasting = or_(pauses.c.paused_until.is_(None), pauses.c.paused_until > now)
-    return Pauses({stopped_by(row): row for row in connection.execute(select(pauses).where(lasting))})
+    return Pauses({stopped_by(row): row for row in connection.execute(select(pauses).where(_lasts(now)))})
+
+
+def _lasts(now: datetime) -> ColumnElement[bool]:
+    return or_(pauses.c.paused_until.is_(None), pauses.c.paused_until > now)
 
 
 def stopped_by(row: Any) -> Pausable:
     return Pausable(Kind(row.kind), row.name, row.key)
 
 
-def is_of(what: Pausable) -> Any:
+def is_of(what: Pausable) -> ColumnElement[bool]:
     """The condition of the row of a pause."""
     return (pauses.c.kind == what.kind) & (pauses.c.name == what.name) & (pauses.c.key == what.key)
+
+
+async def list_pauses(database: Database) -> list[dict[str, Any]]:
+    """All that is paused at this moment."""
+    async with database.read() as connection:
+        now = database.now()
+        paused = dict((await connection.run_sync(in_force, now)).rows)
+        for kind, table in ((Kind.TARGET, targets), (Kind.SCHEDULE, schedules)):
+            rows = await connection.execute(select(table).where(table.c.paused))
+            paused |= {Pausable(kind, row.name): row for row in rows if is_paused(row, now)}
+    in_order = sorted(paused.items(), key=lambda item: item[0].id)
+    return [{"kind": what.kind, "name": what.name, "key": what.key, **shown(row)} for what, row in in_order]
 
 
 def begin_pauses(work: Work, wanted: Sequence[Pause]) -> list[None]:
@@ -100,10 +116,9 @@ def begin_pauses(work: Work, wanted: Sequence[Pause]) -> list[None]:
     return [None for _ in wanted]
 
 
-def end_pauses(work: Work, pausables: Sequence[Pausable]) -> list[bool]:
-    """Makes them end now; whether there was one."""
-    lasting = or_(pauses.c.paused_until.is_(None), pauses.c.paused_until > work.now)
-    return [
-        work.connection.execute(update(pauses).where(is_of(what), lasting).values(paused_until=work.now)).rowcount > 0
-        for what in pausables
-    ]
+def end_pauses(work: Work, pausables: Sequence[Pausable]) -> list[None]:
+    """Makes them end now, if they have not ended yet."""
+    for what in pausables:
+        ended = update(pauses).where(is_of(what), _lasts(work.now))
+        work.connection.execute(ended.values(paused_until=work.now))
+    return [None for _ in pausables]

@@ -11,6 +11,7 @@ from gateway.core.breaker import Breaker
 from gateway.core.duration import Duration
 from gateway.core.outcome import Outcome
 from gateway.core.progress import Progress
+from gateway.core.rate import Rate
 from gateway.core.retry import Retry
 from gateway.core.template import Template, sees
 
@@ -43,6 +44,7 @@ class Settings(BaseModel):
     timeout: Duration = Field(timedelta(minutes=5), description="Of one attempt.")
     concurrency: int | None = Field(None, ge=1, description="Runs at once over all nodes; 1, or 16 with per_key.")
     per_key: PerKey | None = None
+    rate: Rate | None = Field(None, description="Calls in a time over all nodes, such as 10/m; so many at once first.")
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
     on_lost: Literal["repeat", "fail"] = Field("repeat", description="fail: for what must not be called twice.")

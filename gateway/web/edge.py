@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.core.errors import Unavailable
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
+from gateway.runtime.pausing import Pausing
 from gateway.runtime.reload import Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.scrape import Scrape
@@ -58,6 +59,7 @@ class Edge:
     database: Database
     current: Current
     intake: Intake
+    pausing: Pausing
     scheduling: Scheduling
     health: Health
     scrape: Scrape

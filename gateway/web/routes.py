@@ -12,7 +12,7 @@ from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailabl
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
-from gateway.web.api import events, explain, logs, reload, runs, schedules, status, targets
+from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, targets
 from gateway.web.edge import EDGE
 from gateway.web.problems import failure, problem
 from gateway.web.route import Handler, Route
@@ -28,6 +28,7 @@ API: tuple[Route, ...] = (
     *logs.ROUTES,
     *targets.ROUTES,
     *schedules.ROUTES,
+    *pausing.ROUTES,
     *reload.ROUTES,
 )
 

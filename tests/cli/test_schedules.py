@@ -147,7 +147,7 @@ def test_waiting_for_a_forced_run_has_an_end(gateway: Run, stub: Stub) -> None:
     assert gateway("schedules", "run", "nightly", "--wait", "--timeout", "50ms").exit_code == 3
 
 
-@pytest.mark.parametrize("kind", ["target", "schedule"])
+@pytest.mark.parametrize("kind", ["target", "trigger", "source", "schedule"])
 def test_pause_and_resume(gateway: Run, stub: Stub, kind: str) -> None:
     stub.answers = [(200, {})]
 
@@ -161,6 +161,25 @@ def test_pause_and_resume(gateway: Run, stub: Stub, kind: str) -> None:
     ]
 
 
+def test_pause_and_resume_everything(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(200, {})]
+
+    assert gateway("pause", "everything", "--for", "5m").stdout == "Everything is paused for 5m.\n"
+    assert gateway("resume", "everything").stdout == "Everything goes on.\n"
+    assert asked(stub) == [("POST", "/api/v1/pause", {"for": "5m"}), ("POST", "/api/v1/resume", {})]
+
+
+def test_pause_and_resume_a_key(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(200, {})]
+
+    assert "\x1b" not in gateway("pause", "target", "x", "--key", HOSTILE).stdout
+    assert gateway("resume", "trigger", "x", "--key", "a b").stdout == "The key a b of the trigger x goes on.\n"
+    assert asked(stub) == [
+        ("POST", "/api/v1/targets/x/pause", {"key": HOSTILE}),
+        ("POST", "/api/v1/triggers/x/resume", {"key": "a b"}),
+    ]
+
+
 def test_a_pause_that_lasts_no_time_is_refused_by_the_gateway(gateway: Run, stub: Stub) -> None:
     stub.answers = [(422, {"title": "Invalid", "detail": "the body is not as expected"})]
     result = gateway("pause", "schedule", "x", "--for", "0s")
@@ -169,7 +188,16 @@ def test_a_pause_that_lasts_no_time_is_refused_by_the_gateway(gateway: Run, stub
     assert (result.exit_code, result.stderr) == (2, "Error: Invalid: the body is not as expected\n")
 
 
-@pytest.mark.parametrize("arguments", [["pause", "x", "y"], ["pause", "target"], ["resume", "run", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pause", "x", "y"],
+        ["pause", "target"],
+        ["pause", "everything", "x"],
+        ["resume", "run", "x"],
+        ["resume", "source"],
+    ],
+)
 def test_pausing_what_there_is_none_of_is_a_usage_error(gateway: Run, stub: Stub, arguments: list[str]) -> None:
     assert gateway(*arguments).exit_code == 2
     assert stub.asked == []

@@ -13,10 +13,11 @@ from gateway.core.request import Request
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.janitor import Janitor
 from gateway.runtime.lease import Lease
+from gateway.runtime.pausing import Pausing
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.accept import Acceptance, accept
 from gateway.store.claim import Claim, claim
-from gateway.store.database import open_database
+from gateway.store.database import Database, open_database
 from gateway.store.history import find_run
 from gateway.store.migrate import migrate
 from gateway.store.settings import DatabaseSettings
@@ -38,13 +39,18 @@ async def leave_a_run_behind(folder: Path) -> str:
         return request.run_id
 
 
+def janitor(database: Database, current: Current, lease: Lease) -> Janitor:
+    dispatcher = Dispatcher(database, current, lease)
+    return Janitor(database, current, dispatcher, Pausing(database, current, dispatcher.wake))
+
+
 async def state_after_a_start(folder: Path, targets: Mapping[str, Settings], run_id: str) -> str:
     """What becomes of it where a node starts that knows these targets."""
     async with open_database(settings(folder)) as database:
         current = Current(snapshot(targets))
         lease = Lease(database, current.snapshot, timedelta(seconds=15))
         await lease.acquire()
-        await Janitor(database, current, Dispatcher(database, current, lease)).recover()
+        await janitor(database, current, lease).recover()
         run = await find_run(database, run_id)
         assert run
         return str(run["state"])
@@ -78,7 +84,7 @@ async def test_p9_a_run_that_cannot_be_recovered_keeps_no_other_from_expiring(
         await lease.acquire()
         late = Request(target="sync", payload=b"{}", expires_at=database.now())
         await database.commit(accept, (Acceptance(event(id=new_id()), Plan((late,))),))
-        working = asyncio.create_task(Janitor(database, current, Dispatcher(database, current, lease)).run())
+        working = asyncio.create_task(janitor(database, current, lease).run())
 
         async def state() -> str:
             run = await find_run(database, late.run_id)

@@ -184,7 +184,7 @@ async def test_a_waiting_run_says_what_it_waits_for(scene: Scene) -> None:
     second = (await scene.ask(None, lane="ams")).run_id
     assert await waiting_for(scene, second) == "other runs of 'ams'"
     await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, TARGET), by="me", reason="upgrade"))
-    assert await waiting_for(scene, second) == "the target to be resumed: upgrade"
+    assert await waiting_for(scene, second) == "the target to be resumed, paused by me: upgrade"
 
 
 async def test_a_run_whose_target_no_node_serves_any_more_says_so(scene: Scene) -> None:

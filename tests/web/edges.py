@@ -17,6 +17,7 @@ from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
 from gateway.runtime.live import Live
+from gateway.runtime.pausing import Pausing
 from gateway.runtime.reload import Candidate, Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.scrape import Scrape
@@ -130,6 +131,7 @@ async def _edge(
         database=database,
         current=current,
         intake=intake,
+        pausing=Pausing(database, current, dispatcher.wake),
         scheduling=Scheduling(database, current, intake, lambda: None),
         health=health,
         scrape=Scrape(database, current, health),

@@ -1,12 +1,26 @@
-"""What people say when they pause something, and when they resume it."""
+"""Pausing and resuming: of targets, triggers, sources, single keys of these, and everything."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
+from aiohttp import web
 from pydantic import Field
 
+from gateway.core.access import Role
 from gateway.core.duration import Duration
-from gateway.web.parameters import Model, Reason
+from gateway.core.errors import NotFound
+from gateway.core.name import is_name
+from gateway.store.pause import Kind, Pausable
+from gateway.store.pauses import list_pauses
+from gateway.web.access import CALLER
+from gateway.web.edge import EDGE, Edge
+from gateway.web.parameters import Key, Model, Reason, parse_body
+from gateway.web.replies import reply
+from gateway.web.route import Handler, Route
+
+Page = Callable[[Edge, str], Awaitable[dict[str, Any]]]
+"""What is answered: how the paused thing is now."""
 
 
 class Pausing(Model):
@@ -14,5 +28,93 @@ class Pausing(Model):
     reason: Reason | None = None
 
 
+class PausingKey(Pausing):
+    key: Key | None = Field(None, description="Pauses only what is requested under it.")
+
+
 class Resuming(Model):
     pass
+
+
+class ResumingKey(Resuming):
+    key: Key | None = None
+
+
+async def pauses_of(edge: Edge, kind: Kind, name: str) -> dict[str, Any]:
+    """Whether something is paused, and which of its keys are."""
+    found = {
+        pause["key"]: {field: pause[field] for field in ("by", "reason", "until")}
+        for pause in await list_pauses(edge.database)
+        if (pause["kind"], pause["name"]) == (kind, name)
+    }
+    return {"paused": found.pop("", None), "paused_keys": found}
+
+
+def routes_for(kind: Kind, page: Page) -> tuple[Route, Route]:
+    """Those with which things of a kind are paused and resumed."""
+    path = f"/api/v1/{kind}s/{{name}}"
+    return (
+        Route("POST", f"{path}/pause", Role.OPERATOR, _pausing(kind, page), body=PausingKey),
+        Route("POST", f"{path}/resume", Role.OPERATOR, _resuming(kind, page), body=ResumingKey),
+    )
+
+
+def _pausing(kind: Kind, page: Page) -> Handler:
+    async def pause(request: web.Request) -> web.Response:
+        edge, name = request.app[EDGE], await _asked_for(request, kind)
+        body = await parse_body(request, PausingKey)
+        what = Pausable(kind, name, body.key or "")
+        await edge.pausing.pause(what, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
+        return reply(await page(edge, name))
+
+    return pause
+
+
+def _resuming(kind: Kind, page: Page) -> Handler:
+    async def resume(request: web.Request) -> web.Response:
+        edge, name = request.app[EDGE], await _asked_for(request, kind)
+        body = await parse_body(request, ResumingKey)
+        await edge.pausing.resume(Pausable(kind, name, body.key or ""))
+        return reply(await page(edge, name))
+
+    return resume
+
+
+async def _asked_for(request: web.Request, kind: Kind) -> str:
+    name = request.match_info["name"]
+    if not is_name(name):
+        raise NotFound(f"there is no {kind} {name!r:.200}")
+    await request.app[EDGE].pausing.find(kind, name)
+    return name
+
+
+def _page(kind: Kind) -> Page:
+    async def page(edge: Edge, name: str) -> dict[str, Any]:
+        return {"name": name, **await pauses_of(edge, kind, name)}
+
+    return page
+
+
+async def pause_everything(request: web.Request) -> web.Response:
+    """No call is made; events are accepted and ticks go on."""
+    edge = request.app[EDGE]
+    body = await parse_body(request, Pausing)
+    what = Pausable(Kind.EVERYTHING)
+    await edge.pausing.pause(what, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
+    return reply({"pauses": await list_pauses(edge.database)})
+
+
+async def resume_everything(request: web.Request) -> web.Response:
+    """What is paused by itself stays so."""
+    edge = request.app[EDGE]
+    await parse_body(request, Resuming)
+    await edge.pausing.resume(Pausable(Kind.EVERYTHING))
+    return reply({"pauses": await list_pauses(edge.database)})
+
+
+ROUTES = (
+    *routes_for(Kind.TRIGGER, _page(Kind.TRIGGER)),
+    *routes_for(Kind.SOURCE, _page(Kind.SOURCE)),
+    Route("POST", "/api/v1/pause", Role.OPERATOR, pause_everything, body=Pausing),
+    Route("POST", "/api/v1/resume", Role.OPERATOR, resume_everything, body=Resuming),
+)

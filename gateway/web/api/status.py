@@ -7,6 +7,7 @@ from gateway.core.access import Role
 from gateway.store.history import list_targets
 from gateway.store.leadership import who_leads
 from gateway.store.leases import list_nodes
+from gateway.store.pauses import list_pauses
 from gateway.web.edge import EDGE
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -27,6 +28,7 @@ async def show_status(request: web.Request) -> web.Response:
             },
             "nodes": await list_nodes(edge.database),
             "leader": await who_leads(edge.database),
+            "pauses": await list_pauses(edge.database),
             "targets": [{name: target[name] for name in ("name", "state", "waiting", "running")} for target in targets],
         }
     )

@@ -9,8 +9,9 @@ from gateway.core.access import Role
 from gateway.core.errors import NotFound
 from gateway.core.run import FINAL
 from gateway.store.history import RunFilter, list_runs, list_targets
+from gateway.store.pause import Kind
 from gateway.web.access import CALLER
-from gateway.web.api.pausing import Pausing, Resuming
+from gateway.web.api.pausing import pauses_of, routes_for
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
 from gateway.web.idempotency import delivery_of
@@ -61,20 +62,6 @@ async def run_target(request: web.Request) -> web.Response:
     return await reply_with_run(request, decision, query.wait)
 
 
-async def pause_target(request: web.Request) -> web.Response:
-    edge, name = request.app[EDGE], _name(request)
-    body = await parse_body(request, Pausing)
-    await edge.intake.pause(name, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
-    return reply(await _on_its_own_page(edge, name))
-
-
-async def resume_target(request: web.Request) -> web.Response:
-    edge, name = request.app[EDGE], _name(request)
-    await parse_body(request, Resuming)
-    await edge.intake.resume(name)
-    return reply(await _on_its_own_page(edge, name))
-
-
 def _name(request: web.Request) -> str:
     name = request.match_info["name"]
     if name not in request.app[EDGE].current.snapshot.targets:
@@ -95,13 +82,14 @@ async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
     runs = await list_runs(edge.database, RunFilter(target=name), 5 * OUTCOMES)
     ended = [run for run in runs.items if run["state"] in FINAL][:OUTCOMES]
     shown = ("id", "state", "finished_at", "reason")
-    return {**described[0], "last_outcomes": [{field: run[field] for field in shown} for run in ended]}
+    paused_keys = (await pauses_of(edge, Kind.TARGET, name))["paused_keys"]
+    outcomes = [{field: run[field] for field in shown} for run in ended]
+    return {**described[0], "paused_keys": paused_keys, "last_outcomes": outcomes}
 
 
 ROUTES = (
     Route("GET", "/api/v1/targets", Role.VIEWER, show_targets, query=TargetsQuery),
     Route("GET", "/api/v1/targets/{name}", Role.VIEWER, show_target),
     Route("POST", "/api/v1/targets/{name}/run", Role.OPERATOR, run_target, query=RunQuery, body=Running),
-    Route("POST", "/api/v1/targets/{name}/pause", Role.OPERATOR, pause_target, body=Pausing),
-    Route("POST", "/api/v1/targets/{name}/resume", Role.OPERATOR, resume_target, body=Resuming),
+    *routes_for(Kind.TARGET, _on_its_own_page),
 )
