@@ -101,9 +101,10 @@ async def test_a_success_with_trouble_says_so(
         (stream.update(stream.opening(), stream.cancelled()), "reported complete: Full update sync cancelled."),
         (stream.update(stream.opening(), stream.stage("devices")), "the stream ended without an event"),
         (stream.update(stream.opening(), stream.completed()[:-1]), "the stream ended without an event"),
+        (stream.update(stream.opening(), stream.event("complete", {})), "the stream ended without an event"),
         (stream.update(stream.opening(), reset=True), ""),
     ],
-    ids=["failed", "cancelled", "truncated", "truncated-in-its-end", "reset"],
+    ids=["failed", "cancelled", "truncated", "truncated-in-its-end", "unclear", "reset"],
 )
 async def test_x03_200_is_no_success(client: GatewayClient, proxbox: ProxboxApi, update: Answer, reason: str) -> None:
     proxbox.updates.append(update)
