@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.core.ids import new_id
 from gateway.core.log_tail import MAX_LINES
 from gateway.web import sse
 from gateway.web.edge import Deadlines
@@ -173,7 +172,7 @@ async def test_hostile_queries_are_named(gateway: Gateway, query: str) -> None:
     assert [error["path"] for error in answer.json["errors"]] == [query.partition("=")[0]]
 
 
-@pytest.mark.parametrize("run_id", ["abc", "..%2f..%2fx", "%00", new_id()])
+@pytest.mark.parametrize("run_id", ["abc", "..%2f..%2fx", "%00", "01a1ff49-0ea4-77ad-bb12-bb91902dd1bb"])
 @pytest.mark.parametrize("query", ["", "?follow=1"])
 async def test_an_unknown_run_has_no_log(gateway: Gateway, run_id: str, query: str) -> None:
     assert (await gateway.get(f"/api/v1/runs/{run_id}/log{query}")).status == 404
