@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -85,6 +85,11 @@ class Answer:
         """Whether its status is one of 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long the target wants to be left alone, if it says so."""
+        return retry_after.parse(self.headers.get("retry-after"), datetime.fromtimestamp(time.time(), UTC))
+
     @cached_property
     def text(self) -> str:
         return self.body.decode(errors="replace")
@@ -141,7 +146,7 @@ def failure(
     return RetryableFailure(
         reason=reason,
         status=answer.status,
-        retry_after=retry_after.parse(answer.headers.get("retry-after"), _now()),
+        retry_after=answer.retry_after,
         reached=not _is_overload(answer.status),
     )
 
@@ -196,10 +201,6 @@ def _storable(output: Any) -> Any:
     if len(raw) > MAX_OUTPUT:
         raise TemplateError(f"{len(raw)} bytes, and the limit is {MAX_OUTPUT}")
     return strict_json.parse(raw)
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def phrase(status: int) -> str:

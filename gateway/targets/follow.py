@@ -5,11 +5,10 @@ node makes it; nothing is started again before it is known that the job has ende
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +18,6 @@ from gateway.core.errors import TemplateError
 from gateway.core.outcome import Cancelled, Outcome, RetryableFailure, Succeeded
 from gateway.core.progress import Progress
 from gateway.core.retry import RETRY_AFTER_LIMIT, Retry
-from gateway.targets import retry_after
 from gateway.targets.answer import Answer, Rules, failure, judge, phrase, succeeded
 from gateway.targets.base import Attempt
 from gateway.targets.call import HttpCall
@@ -214,7 +212,7 @@ class _Job:
         return f"the job failed: {failed.source:.200}" if failed else "the job failed"
 
     def _unusable(self, answer: Answer, what: str) -> _Look:
-        wait = retry_after.parse(answer.headers.get("retry-after"), datetime.fromtimestamp(time.time(), UTC))
+        wait = answer.retry_after
         problem = RetryableFailure(
             reason=printable(f"the job could not be asked after: {what}"), status=answer.status, retry_after=wait
         )

@@ -77,4 +77,4 @@ class HttpTarget:
         """Why nothing can be started now; what runs already is only followed, or cancelled."""
         if self._ready is None or attempt.following or attempt.cancelling:
             return None
-        return await Questions(self._session, call, attempt).obstacle(self._ready)
+        return await Questions(self._session, call, attempt).obstacle(self._ready, self.settings.retry)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from aiohttp import ClientSession, hdrs
 
-from gateway.core.outcome import RetryableFailure
+from gateway.core.outcome import PermanentFailure, RetryableFailure
+from gateway.core.retry import Retry
 from gateway.targets.answer import Answer, holds, phrase
 from gateway.targets.base import Attempt
 from gateway.targets.call import HttpCall, Renderer
@@ -55,11 +57,11 @@ class Questions:
             self._attempt.log(f"{call.named}: {late.reason}")
             return late
 
-    async def obstacle(self, ready: Question[Ready]) -> RetryableFailure | None:
+    async def obstacle(self, ready: Question[Ready], retry: Retry) -> Failure | None:
         """Why the target cannot be called now, if so. Raises `TemplateError`."""
         answer = await self.ask(ready, self._attempt.context, quiet=True)
         if not isinstance(answer, Answer):
-            return RetryableFailure(reason=f"not ready: {answer.reason}", reached=False)
+            return replace(answer, reason=f"not ready: {answer.reason}")
         when, error = ready.asking.when, None
         is_ready = answer.is_ok
         if when is not None:
@@ -67,5 +69,8 @@ class Questions:
         if is_ready:
             return None
         self._attempt.log(f"ready: {answer.shown}")
-        reason = f"not ready: answered {phrase(answer.status)}" + (f", and ready.when fails: {error}" if error else "")
-        return RetryableFailure(reason=printable(reason), status=answer.status, reached=False)
+        said = f"not ready: answered {phrase(answer.status)}" + (f", and ready.when fails: {error}" if error else "")
+        reason, status = printable(said), answer.status
+        if status in retry.not_on:
+            return PermanentFailure(reason=reason, status=status)
+        return RetryableFailure(reason=reason, status=status, retry_after=answer.retry_after, reached=False)

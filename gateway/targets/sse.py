@@ -111,7 +111,11 @@ class SseTarget:
 
     async def _obstacle(self, call: HttpCall, attempt: base.Attempt) -> Outcome | None:
         """Why the work cannot be started now. Raises `TemplateError`."""
-        return await Questions(self._session, call, attempt).obstacle(self._ready) if self._ready else None
+        return (
+            await Questions(self._session, call, attempt).obstacle(self._ready, self.settings.retry)
+            if self._ready
+            else None
+        )
 
     async def _follow(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         """Raises `NO_ANSWER` and `TooLarge`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -328,6 +329,19 @@ async def test_a_target_that_is_not_ready_is_not_called_and_counts_as_not_reache
 
     outcome = await outcome_of(server, ready={**ready, "when": "response.json.ready == false"})
     assert isinstance(outcome, Succeeded)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, PermanentFailure), (503, RetryableFailure)])
+async def test_what_a_target_that_is_not_ready_answers_is_obeyed(
+    server: TargetServer, status: int, kind: type[Outcome]
+) -> None:
+    server.script.append(Answer(status=status, headers={"Retry-After": "60"}))
+
+    outcome = await outcome_of(server, ready={"url": f"{server.url}/ready"}, retry={"not_on": [401]})
+
+    assert isinstance(outcome, kind)
+    assert outcome.status == status
+    assert getattr(outcome, "retry_after", timedelta(minutes=1)) == timedelta(minutes=1)
 
 
 async def test_a_plain_call_may_ask_first_too(jobs: Jobs, server: TargetServer) -> None:
