@@ -86,7 +86,12 @@ class Attempt:
                 return
 
     def news(self) -> Said | None:
-        """What it has said that is not kept yet; from then on there is something of it to be looked for."""
+        """What it has said that is not kept yet; from then on there is something of it to be looked for.
+
+        Nothing once the call has ended: however long its outcome takes to be stored, all goes with that.
+        """
+        if self._call is None or self._call.done():
+            return None
         progress = None if self.latest_progress == self._kept_progress else self.latest_progress
         if progress is None and self.tail.said == self._kept_lines:
             return None

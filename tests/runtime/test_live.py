@@ -16,8 +16,9 @@ from gateway.runtime.live import EVERY, Live
 from gateway.store.history import find_run
 from gateway.store.live import Said, keep_said
 from gateway.store.logs import Position, read_part
+from gateway.store.settle import settle_attempts
 from gateway.targets.base import Attempt
-from tests.runtime.test_dispatcher import Node, Recorded, dispatching, node, number_of_calls
+from tests.runtime.test_dispatcher import Node, Recorded, dispatching, hold_back, node, number_of_calls
 from tests.waiting import until
 
 
@@ -88,6 +89,21 @@ async def test_the_news_of_all_calls_go_together_and_no_news_cost_nothing(
     assert [len(news) for news in transactions] == [5]
     assert run is not None
     assert run["attempts"][0]["log"] == "begun\ndone"
+
+
+async def test_calls_that_have_ended_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their outcome takes its time to be stored, as where there is too much to do: no reason to make it more."""
+    async with calling(tmp_path, 1) as (one, live, [run_id]):
+        transactions = noted(one, monkeypatch)
+        answered = hold_back(one, monkeypatch, settle_attempts)
+        let_pass(one, EVERY, monkeypatch)
+        one.calls.lasting.set()
+        await until(lambda: one.state(run_id), "succeeded", "state")
+        assert len(one.dispatcher.attempts) == 1
+        await live.keep()
+        answered.set()
+
+    assert transactions == []
 
 
 async def test_what_cannot_be_stored_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
