@@ -26,7 +26,7 @@ lint: .venv/tests-installed
 
 .venv/gateway-installed: pyproject.toml constraints.txt
 	python3 -m venv .venv
-	$(PIP) -c constraints.txt -e '.[postgres,uvloop]'
+	$(PIP) -c constraints.txt -e '.[otel,postgres,uvloop]'
 	touch $@
 
 # Dependency groups came with pip 25.1; the pip that venv brings along may be older.

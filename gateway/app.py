@@ -45,6 +45,7 @@ from gateway.web.server import Edge, serving
 log = structlog.get_logger(__name__)
 
 CANNOT_START = 2
+COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 FIXED = ("server.host", "server.port", "server.tls", "server.lease", "database")
 """The paths of what a reload cannot change."""
 
@@ -58,6 +59,18 @@ def run(loaded: Loaded, config_file: Path, roles: Collection[Role]) -> int:
         return runner.run(_run(configuration, roles))
 
 
+def _exporting() -> contextlib.AbstractAsyncContextManager[None]:
+    """Of traces, where the environment says to whom, and the extra for it is installed."""
+    if not any(os.environ.get(name) for name in COLLECTORS):
+        return contextlib.nullcontext()
+    try:
+        from gateway.runtime.otel import exporting  # noqa: PLC0415 - an extra, and it takes long to load
+    except ImportError:
+        log.warning("tracing.off", reason="the extra otel is not installed")
+        return contextlib.nullcontext()
+    return exporting()
+
+
 def _event_loop() -> asyncio.AbstractEventLoop:
     """Uvloop's where that extra is installed: the same, in less time."""
     try:
@@ -69,7 +82,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 async def _run(configuration: "_Configuration", roles: Collection[Role]) -> int:
     try:
-        async with open_database(configuration.at_start.config.database) as database:
+        async with _exporting(), open_database(configuration.at_start.config.database) as database:
             await _prepare(database, roles)
             await _serve(database, configuration, roles)
     except (DatabaseInUse, Unavailable, OSError) as error:

@@ -40,6 +40,7 @@ class Event:
     `rejection` says why nothing comes of it: it is kept for people, and no trigger looks at it.
     `replay_of` is the id of the event that this one repeats.
     `origin` is the first event of the chain, where this one has a cause and the first is still there.
+    `traceparent` is the trace context that its sender gave, or that of the chain; it is kept with runs alone.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Event:
     rejection: str | None = None
     replay_of: str | None = None
     origin: "Event | None" = None
+    traceparent: str | None = None
 
     def context(self) -> dict[str, Any]:
         """What templates see as `event`; its `origin` is itself where no run caused it."""

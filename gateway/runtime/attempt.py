@@ -1,7 +1,6 @@
 """One attempt: the call of a target for a run, from its context to its outcome."""
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from gateway.core.outcome import BrokenOff, Cancelled, Outcome, PermanentFailure
 from gateway.core.progress import Progress
 from gateway.core.template import clock
 from gateway.runtime.snapshot import Snapshot
+from gateway.runtime.tracing import traceparent_of
 from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
 from gateway.store.handles import Checkpoint, keep_handles
@@ -40,7 +40,7 @@ class Attempt:
         self.run_id = run.id
         self.number = run.attempt
         self.payload_bytes = run.payload
-        self.traceparent = f"00-{run.id.replace('-', '')}-{secrets.token_hex(8)}-01"
+        self.traceparent = traceparent_of(run)
         self.context: Mapping[str, Any] = {}
         self.at_once = False
         self.cancelling = run.cancelling

@@ -120,6 +120,7 @@ def _event(type_: str, subject: str, data: dict[str, Any], now: datetime, cause:
         data=orjson.loads(body),
         body=body,
         cause=_cause(cause) if cause else None,
+        traceparent=cause.traceparent if cause else None,
     )
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import BrokenOff, Cancelled, Outcome
-from gateway.runtime import observe
+from gateway.runtime import observe, tracing
 from gateway.runtime.attempt import Attempt
 from gateway.runtime.chain import announcement
 from gateway.runtime.lease import Lease
@@ -258,6 +258,7 @@ class Dispatcher:
             except Unavailable:
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
                 continue
+            tracing.settled(attempted, ended, self._database.now())
             _report(attempted, ended)
             return
 

@@ -13,7 +13,7 @@ from gateway.core.once import Until
 from gateway.core.plan import Plan, plan, render_lane, seen_at_accept
 from gateway.core.request import Decision, Priority, Request
 from gateway.core.run import State
-from gateway.runtime import observe
+from gateway.runtime import observe, tracing
 from gateway.runtime.chain import announcement
 from gateway.runtime.snapshot import Current
 from gateway.store.accept import Acceptance, Accepted, accept
@@ -51,6 +51,7 @@ class Intake:
         )
         accepted = await self._database.commit(accept, acceptances)
         observe.accepted(acceptances, accepted, snapshot)
+        tracing.accepted(acceptances, accepted, now, self._database.now())
         if targets := {request.target for acceptance in acceptances for request in acceptance.plan.requests}:
             self._wake(targets)
         return accepted
@@ -100,6 +101,7 @@ class Intake:
         acceptance = Acceptance(event, Plan((request, *listening.steps)), snapshot.limits)
         [accepted] = await self._database.commit(accept, (acceptance,))
         observe.accepted([acceptance], [accepted], snapshot)
+        tracing.accepted([acceptance], [accepted], event.received_at, self._database.now())
         if accepted.duplicate:
             await self.refuse_another(accepted.event_id, event)
             return (await decisions_on(self._database, accepted.event_id))[0]

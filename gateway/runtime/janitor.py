@@ -8,7 +8,7 @@ import structlog
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import Lost
-from gateway.runtime import observe
+from gateway.runtime import observe, tracing
 from gateway.runtime.chain import announcement
 from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.pausing import Pausing
@@ -81,6 +81,7 @@ class Janitor:
         ended = await self._database.commit(settle_attempts, attempted)
         if ended:
             observe.settled(attempted, ended)
+            tracing.settled(attempted, ended, self._database.now())
             log.warning("run.lost", run_id=run.id, target=run.target, attempt=run.attempt, state=ended.state)
             self._dispatcher.wake([run.target])
 

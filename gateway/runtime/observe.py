@@ -18,7 +18,6 @@ from gateway.core.trigger import GATEWAY
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.accept import Acceptance, Accepted
 from gateway.store.settle import Attempted, Ended
-from gateway.store.tick import Ticked, Ticking
 
 M = TypeVar("M", Counter, Histogram)
 
@@ -134,12 +133,10 @@ def answered(route: str, status: int) -> None:
     _answers.of(route, str(status)).inc()
 
 
-def ticked(ticking: Ticking, made: Ticked, snapshot: Snapshot) -> None:
-    """Counts the ticks of a schedule, and those that made no run."""
-    ticks = {acceptance.event.id: acceptance for acceptance in ticking.acceptances}
-    accepted([ticks[one.event_id] for one in made.accepted], made.accepted, snapshot)
-    if skipped := sum(skip.count for skip in made.skips):
-        _skipped.of(_source(ticking.name, snapshot)).inc(skipped)
+def skipped(schedule: str, count: int, snapshot: Snapshot) -> None:
+    """Counts ticks of a schedule that made no run."""
+    if count:
+        _skipped.of(_source(schedule, snapshot)).inc(count)
 
 
 def settled(attempted: Attempted, ended: Ended) -> None:

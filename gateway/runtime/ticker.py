@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from gateway.core.errors import Unavailable
-from gateway.runtime import observe
+from gateway.runtime import observe, tracing
 from gateway.runtime.leadership import Leadership
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import define, look
@@ -131,13 +131,22 @@ class Ticker:
             return  # worked out, in part, with time zones that are not those of the new configuration
         ticked = await self._commit_all(tick, tickings)
         for ticking, made in zip(tickings, ticked, strict=True):
-            _tell(ticking, made, snapshot)
+            if isinstance(made, Ticked):
+                _tell(ticking, made)
+                self._count(ticking, made, snapshot, now)
         refused = [one.stored for one, made in zip(tickings, ticked, strict=True) if isinstance(made, Exception)]
         await self._commit_all(tick, [_put_off(leading, stored, now) for stored in refused])
         requests = [
             request for one in tickings for acceptance in one.acceptances for request in acceptance.plan.requests
         ]
         self._wake_dispatcher({request.target for request in requests})
+
+    def _count(self, ticking: Ticking, ticked: Ticked, snapshot: Snapshot, looked_at: datetime) -> None:
+        ticks = {acceptance.event.id: acceptance for acceptance in ticking.acceptances}
+        made = [ticks[accepted.event_id] for accepted in ticked.accepted]
+        observe.accepted(made, ticked.accepted, snapshot)
+        observe.skipped(ticking.name, sum(skip.count for skip in ticked.skips), snapshot)
+        tracing.accepted(made, ticked.accepted, looked_at, self._database.now())
 
     async def _commit_all(self, transaction: Transaction[S, R], requests: Sequence[S]) -> list[R | Exception]:
         """As many at a time as the writer takes; what the database refuses does not keep the others waiting.
@@ -190,10 +199,7 @@ def _put_off(leading: Leading, stored: StoredSchedule, now: datetime) -> Ticking
     return Ticking(leading=leading, stored=stored, cursor=cursor, next_at=later, zone_rules=stored.zone_rules)
 
 
-def _tell(ticking: Ticking, ticked: Ticked | Exception | None, snapshot: Snapshot) -> None:
-    if not isinstance(ticked, Ticked):
-        return
-    observe.ticked(ticking, ticked, snapshot)
+def _tell(ticking: Ticking, ticked: Ticked) -> None:
     for accepted in ticked.accepted:
         log.debug("schedule.ticked", schedule=ticking.name, event_id=accepted.event_id)
     for skip in ticked.skips:

@@ -19,6 +19,7 @@ from gateway.core.errors import Rejected, TooLarge, Unparseable
 from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.template import Template, clock, sees
+from gateway.core.trace import given
 from gateway.core.wording import did_you_mean
 from gateway.sources import body, cloudevents
 from gateway.sources.base import Dedup
@@ -157,6 +158,7 @@ class Reader:
             body=content.text,
             headers=self._shown(headers, properties),
             sender_id=fields["id"],
+            traceparent=given(headers.get("traceparent")),
             delivery=self._delivery(fields["id"], message, headers, properties),
         )
 

@@ -17,6 +17,7 @@ from gateway.core.event import Delivery, Event
 from gateway.core.ids import new_id
 from gateway.core.rate import Rate
 from gateway.core.template import Expression, Template, clock, sees
+from gateway.core.trace import given
 from gateway.sources import base
 from gateway.sources.body import MAX_ITEMS, Content
 from gateway.sources.handshake import Challenge, permission
@@ -232,6 +233,7 @@ class WebhookSource:
             body=content.text,
             headers={name: _printable(received.headers[name]) for name in self._kept if name in received.headers},
             sender_id=sender_id,
+            traceparent=given(received.headers.get("traceparent")),
             delivery=self._delivery(sender_id or self._replay_of(received, number)),
         )
 

@@ -138,6 +138,7 @@ def cargo_of(event: Event) -> Cargo:
         size=len(event.body),
         origin_event_id=event.cause.origin_event_id if event.cause else event.id,
         depth=event.cause.depth if event.cause else 0,
+        traceparent=event.traceparent,
     )
 
 

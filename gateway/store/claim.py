@@ -81,6 +81,7 @@ class ClaimedRun:
     cancelling: bool
     handle: bytes | None
     following: bool
+    traceparent: str | None
 
 
 _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)

@@ -137,6 +137,7 @@ class _Repeating:
             size=old.size,
             origin_event_id=old.origin_event_id,
             depth=old.depth,
+            traceparent=old.traceparent,
         )
         return self.enqueuing.enqueue(self._requests[wanted.new_run_id], cargo)
 

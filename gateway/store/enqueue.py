@@ -42,6 +42,7 @@ class Cargo:
     size: int
     origin_event_id: str | None
     depth: int = 0
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -245,6 +246,7 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "size": cargo.size,
         "origin_event_id": cargo.origin_event_id,
         "depth": cargo.depth,
+        "traceparent": cargo.traceparent,
         "requested_by": request.requested_by,
         "retried_from": request.retried_from,
         "scheduled_for": request.scheduled_for,

@@ -22,7 +22,7 @@ _COLUMNS = tuple(
     for name in (
         *("id", "state", "target", "trigger", "schedule", "key", "lane", "behind", "created_at", "due_at"),
         *("started_at", "attempt", "failures", "losses", "node_id", "cancelling", "event_id", "events", "size"),
-        *("origin_event_id", "depth", "reason", "handle", "following", "origins", "waited"),
+        *("origin_event_id", "depth", "traceparent", "reason", "handle", "following", "origins", "waited"),
     )
 )
 _LOCK_RUNS = (

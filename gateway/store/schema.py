@@ -158,6 +158,7 @@ runs = Table(
     Column("handle", LargeBinary),  # of a job at the target: JSON
     Column("following", Boolean, nullable=False, default=False, server_default=false()),  # that job may go on
     Column("progress", LargeBinary),
+    Column("traceparent", String(55)),  # of the sender of its first event
 )
 # literals, not parameters: only so do both planners see that a partial index fits
 is_claimable = runs.c.claimable.is_(True)

@@ -149,11 +149,11 @@ async def test_a_scrape_does_not_wait_for_a_database_that_hangs(
     during = await scraped(gateway)
     answers.set()
 
-    async def is_up() -> float | None:
-        return (await scraped(gateway)).get("store_up")
+    async def is_up() -> bool:
+        return (await scraped(gateway)).get("store_up") == 1
 
     assert during.get("store_up") == 0
-    await until(is_up, 1, "the database is back")
+    await until(is_up, True, "the database is back")
 
 
 async def test_what_the_configuration_no_longer_has_is_forgotten(gateway: Gateway) -> None:
