@@ -17,7 +17,7 @@ import pytest
 from tests.desk import Desk
 from tests.gateways import ROOT
 from tests.target_answer import Answer
-from tests.target_server import TargetServer
+from tests.target_server import Call, TargetServer
 from tests.waiting import until
 
 PAGE = ROOT / "docs" / "coming-from.md"
@@ -58,8 +58,20 @@ SIDE_CAR, ORCHESTRATOR, BUILT_IN, COMMANDS = (_section(part) for part in PAGE.re
 
 @pytest.fixture
 async def target() -> AsyncIterator[TargetServer]:
-    async with TargetServer(Answer.of_json({"id": "0b5e6f3a"})) as server:
+    """What is called there is done at once."""
+    async with TargetServer(_done) as server:
         yield server
+
+
+def _done(call: Call) -> Answer:
+    if call.path == "/sync/active":
+        return Answer.of_json({"active": False})
+    if call.path.startswith("/full-update/stream"):
+        headers = {"Content-Type": "text/event-stream"}
+        return Answer(headers=headers, body=b'event: complete\ndata: {"ok": true}\n\n')
+    if call.path.startswith("/api/processes/task_"):
+        return Answer.of_json({"id": "0b5e6f3a"}, status=201)
+    return Answer.of_json({"id": "0b5e6f3a", "last_status": "completed", "steps": []})
 
 
 def at_desk(section: Section, folder: Path, **environment: str) -> Desk:
@@ -98,15 +110,15 @@ async def test_a_mode_of_the_side_car(name: str, target: TargetServer, tmp_path:
         PROXBOX_CRON=EVERY_SECOND,
     )
     with desk.serving(name):
-        await target.wait_for_calls(3)
+        await target.wait_for_calls(6)
 
-    assert {call.path for call in target.calls} == {"/full-update"}
+    assert {call.path for call in target.calls} == {"/sync/active", "/full-update/stream"}
     assert {call.headers["X-Proxbox-API-Key"] for call in target.calls} == {"k3y"}
     assert target.max_running == 1
 
 
 async def test_the_side_car_that_is_off(target: TargetServer, tmp_path: Path) -> None:
-    desk = at_desk(SIDE_CAR, tmp_path, PROXBOX_API_URL=target.url)
+    desk = at_desk(SIDE_CAR, tmp_path, PROXBOX_API_URL=target.url, PROXBOX_API_KEY="k3y")
     with desk.serving("off.yaml"):
         shown = json.loads(await command(desk, "gateway schedules show full-update --json"))
 
@@ -115,7 +127,7 @@ async def test_the_side_car_that_is_off(target: TargetServer, tmp_path: Path) ->
 
 async def test_the_side_cars_backoff(target: TargetServer, tmp_path: Path) -> None:
     target.answer = Answer(status=500)
-    desk = at_desk(SIDE_CAR, tmp_path, PROXBOX_API_URL=target.url)
+    desk = at_desk(SIDE_CAR, tmp_path, PROXBOX_API_URL=target.url, PROXBOX_API_KEY="k3y")
     with desk.serving("continuous.yaml"):
         await target.wait_for_calls(1)
         await until(lambda: _count(desk), 2, "runs")
@@ -145,7 +157,8 @@ async def test_the_orchestrators_schedule_api(target: TargetServer, tmp_path: Pa
             await command(desk, line)
         listed = json.loads(await command(desk, "gateway schedules list --json"))
 
-    assert target.calls[0].path.startswith("/api/processes/task_validate_products?reporter=")
+    started = [call.path for call in target.calls if call.method == "POST"]
+    assert started[0].startswith("/api/processes/task_validate_products?reporter=")
     assert {one["name"] for one in listed["items"]} == {
         "nightly-product-validation",
         "either",
