@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 CANNOT_START = 2
 COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-FIXED = ("server.host", "server.port", "server.tls", "server.lease", "database")
+FIXED = ("server.host", "server.port", "server.admin", "server.tls", "server.lease", "database")
 """The paths of what a reload cannot change."""
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -138,11 +138,12 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         gc.freeze()  # what is loaded by now stays; the collector need not look at it again
         async with (
             # first: nothing is begun where the address is taken
-            serving(edge, probes_only=Role.WEB not in roles) as address,
+            serving(edge, probes_only=Role.WEB not in roles) as addresses,
             _running(*always, *(loop for role in roles for loop in loops[role])),
         ):
             stopped = _listen_to_signals(reload)
-            log.info("gateway.ready", address=address, node=lease.node.name, config=current.snapshot.hash[:12])
+            config = current.snapshot.hash[:12]
+            log.info("gateway.ready", address=addresses.hooks, api=addresses.api, node=lease.node.name, config=config)
             await stopped.wait()
             health.stopping = True
             grace = current.snapshot.server.shutdown_grace

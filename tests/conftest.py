@@ -19,6 +19,7 @@ _FIND_OR_INSTALL = {
     "rabbitmq": install.rabbitmq_server,
     "pgbouncer": install.pgbouncer_program,
     "faketime": install.libfaketime,
+    "browser": install.chromium,
 }
 _LEAVE_OUT = os.environ.get("GATEWAY_TEST_SERVICES") == "skip"
 _LEFT_OUT = pytest.StashKey[int]()
@@ -95,7 +96,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if left_out := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line(
-            f"{left_out} tests that need PostgreSQL or RabbitMQ were left out: GATEWAY_TEST_SERVICES=skip",
+            f"{left_out} tests that need PostgreSQL, RabbitMQ or a browser were left out: GATEWAY_TEST_SERVICES=skip",
             red=True,
         )
 

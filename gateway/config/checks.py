@@ -59,6 +59,7 @@ def errors(checked: Checked) -> Iterator[Problem]:
     yield from _names_of_sources_and_schedules(checked)
     yield from _shared_paths(checked)
     yield from _open_to_everybody(checked)
+    yield from _one_address_twice(checked)
     yield from _missing_certificates(checked)
     yield from _namesakes_among_tokens(checked)
 
@@ -160,10 +161,18 @@ def _shared_paths(checked: Checked) -> Iterator[Problem]:
 
 
 def _open_to_everybody(checked: Checked) -> Iterator[Problem]:
-    host, tokens = checked.config.server.host, checked.config.access.tokens
+    """Hooks have proofs of their own: it is where the API is served that matters."""
+    server, tokens = checked.config.server, checked.config.access.tokens
+    path: Path = ("server", "admin", "host") if server.admin else ("server", "host")
     may_have_tokens = tokens or any(path[0] == "access" for path in checked.broken)
-    if not may_have_tokens and not _is_loopback(host):
-        yield checked.problem(("server", "host"), "without access.tokens only a loopback address is allowed: 127.0.0.1")
+    if not may_have_tokens and not _is_loopback((server.admin or server).host):
+        yield checked.problem(path, "without access.tokens only a loopback address is allowed: 127.0.0.1")
+
+
+def _one_address_twice(checked: Checked) -> Iterator[Problem]:
+    server = checked.config.server
+    if server.admin and server.port and (server.host, server.port) == (server.admin.host, server.admin.port):
+        yield checked.problem(("server", "admin", "port"), "server.port is the same: the hooks are served there")
 
 
 def _is_loopback(host: str) -> bool:

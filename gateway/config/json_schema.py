@@ -10,6 +10,7 @@ from gateway.config.model import NAMED, Config
 from gateway.config.presets import PRESET
 from gateway.config.problem import Path
 from gateway.config.tree import Node, Scalar, child
+from gateway.core.json_schema import JsonSchema
 
 Schema = dict[str, Any]
 
@@ -34,7 +35,7 @@ def schema(library: Library) -> Schema:
 @cache
 def model_schema() -> Schema:
     """The JSON schema of the configuration once everything is written out. Not to be changed."""
-    return Config.model_json_schema()
+    return Config.model_json_schema(schema_generator=JsonSchema)
 
 
 def forms(path: Path, tree: Node) -> list[Schema]:
@@ -91,7 +92,7 @@ def _admit_references(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     copy = {key: _admit_references(item) for key, item in node.items()}
-    if copy.get("type") in ("integer", "number", "boolean"):
+    if copy.get("type") in ("integer", "number", "boolean") or "pattern" in copy:
         bounds = {key: copy.pop(key) for key in list(copy) if key not in ("default", "description", "title")}
         copy["anyOf"] = [bounds, _REFERENCE]
     return copy

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import GetPydanticSchema
+from pydantic_core.core_schema import any_schema
 
 from gateway.core import explanation
 from gateway.core.duration import format_duration
@@ -23,6 +25,8 @@ from gateway.store.enqueue import first_due
 from gateway.store.forecast import Forecast, Holding, forecast
 from gateway.targets.base import Target
 
+Text = Annotated[orjson.Fragment, GetPydanticSchema(lambda *_: any_schema())]
+"""The JSON text of any value."""
 NO_RUN = "run.id"
 """What stands in a call for the id of a run that is not made."""
 _EVENT_FIELDS = ("sender_id", "source", "type", "subject", "time", "object", "changed")
@@ -39,7 +43,7 @@ class Asked:
     target: str
     key: str | None
     until: str | None
-    payload: orjson.Fragment
+    payload: Text
     lane: str | None
     held_by: Holding | None
     run_id: str | None

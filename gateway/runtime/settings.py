@@ -24,11 +24,20 @@ class Tls(_Section):
     key: Path
 
 
-class Server(_Section):
-    """The process: where it listens, and how much it does at once."""
+class Listener(_Section):
+    """An address to listen at."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Any other than loopback needs access.tokens.")
+    port: int = Field(ge=0, le=65535, description="0: any free one.")
+
+
+class Server(Listener):
+    """The process: where it listens, and how much it does at once."""
+
     port: int = Field(8080, ge=0, le=65535, description="0: any free one.")
+    admin: Listener | None = Field(
+        None, description="For API, dashboard and metrics, which then are not served beside the hooks."
+    )
     public_url: str | None = Field(None, pattern="^https?://", description="How senders and people reach it.")
     max_body: Size = Field(2**20, gt=0, description="Of a request.")
     shutdown_grace: Duration = Field(timedelta(seconds=30), description="For attempts to end by themselves.")

@@ -29,7 +29,7 @@ from gateway.sources.verify import Verify
 
 __all__ = ["Answer", "Arrival", "Incoming", "Reply", "Settings", "WebhookSource"]
 
-_OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/openapi.json")
+_OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/openapi.json", "/reference")
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 

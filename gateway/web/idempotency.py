@@ -1,27 +1,37 @@
 """Idempotency keys: whoever cannot know whether a request was heard may repeat it, and nothing is made twice."""
 
 from datetime import timedelta
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import AfterValidator, Field
 
-from gateway.core.errors import Invalid
 from gateway.core.event import Delivery
 from gateway.runtime.intake import IDEMPOTENCY_KEY
+from gateway.web.parameters import Model, parse_headers
 
 MAX_LENGTH = 200
 WINDOW = timedelta(days=7)
 
 
+def _refuse_odd(key: str) -> str:
+    if not (key.strip() and len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
+        raise ValueError(f"expected one text of at most {MAX_LENGTH} printable ASCII characters")
+    return key
+
+
+class Repeatable(Model):
+    """The header that makes a request repeatable."""
+
+    key: Annotated[str, AfterValidator(_refuse_odd)] | None = Field(
+        None,
+        alias=IDEMPOTENCY_KEY,
+        description="The same request with the same key, within seven days, is done once.",
+        json_schema_extra={"pattern": "^[!-~]([ -~]*[!-~])?$", "maxLength": MAX_LENGTH},
+    )
+
+
 def delivery_of(request: web.Request) -> Delivery | None:
     """By what a repetition is known, if it shall be: the same key on another path is another. Raises `Invalid`."""
-    keys = request.headers.getall(IDEMPOTENCY_KEY, [])
-    if not keys:
-        return None
-    if len(keys) > 1 or not _is_key(keys[0]):
-        expected = f"expected one text of at most {MAX_LENGTH} printable ASCII characters"
-        raise Invalid("the headers are not as expected", errors={IDEMPOTENCY_KEY: expected})
-    return Delivery(scope=IDEMPOTENCY_KEY, id=f"{request.path} {keys[0]}", window=WINDOW)
-
-
-def _is_key(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= MAX_LENGTH and text.isascii() and text.isprintable()
+    key = parse_headers(request, Repeatable).key
+    return None if key is None else Delivery(scope=IDEMPOTENCY_KEY, id=f"{request.path} {key}", window=WINDOW)

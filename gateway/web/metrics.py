@@ -6,14 +6,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gateway.core.access import Role
 from gateway.runtime import observe
 from gateway.web.edge import EDGE
-from gateway.web.route import Route
+from gateway.web.route import Media, Route
 
 NOWHERE = "(none)"
 
 
 async def show_metrics(request: web.Request) -> web.Response:
+    """Metrics, for Prometheus."""
     page = await request.app[EDGE].scrape.page()
-    return web.Response(body=page, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_PLAIN_0_0_4, hdrs.CACHE_CONTROL: "no-store"})
+    return web.Response(
+        body=page, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_PLAIN_0_0_4, hdrs.CACHE_CONTROL: "no-store"}
+    )
 
 
 async def count_answer(request: web.Request, response: web.StreamResponse) -> None:
@@ -22,4 +25,4 @@ async def count_answer(request: web.Request, response: web.StreamResponse) -> No
     observe.answered(resource.canonical if resource else NOWHERE, response.status)
 
 
-ROUTES = (Route("GET", "/metrics", Role.VIEWER, show_metrics),)
+ROUTES = (Route("GET", "/metrics", Role.VIEWER, show_metrics, replies={200: Media(("text/plain",))}),)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
+from multidict import MultiDict, MultiMapping
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.core import strict_json
-from gateway.core.duration import parse_duration
+from gateway.core.duration import DurationText, parse_duration
 from gateway.core.errors import Invalid
 from gateway.core.ids import is_id
 from gateway.core.plan import MAX_KEY
@@ -58,9 +59,11 @@ def _not_blank(value: str) -> str:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
-InstantOrAge = Annotated[datetime | timedelta, BeforeValidator(_instant_or_age, json_schema_input_type=str)]
+InstantOrAge = Annotated[
+    datetime | timedelta, BeforeValidator(_instant_or_age, json_schema_input_type=datetime | DurationText)
+]
 """A time, or how long ago it was."""
-Cursor = Annotated[str, AfterValidator(_cursor)]
+Cursor = Annotated[str, AfterValidator(_cursor), Field(json_schema_extra={"format": "uuid"})]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_KEY)]
 Key = Annotated[Name, AfterValidator(_not_blank)]
 Reason = Annotated[str, Field(max_length=MAX_REASON)]
@@ -88,12 +91,14 @@ class History(Page):
 
 def parse_query(request: web.Request, model: type[M]) -> M:
     """The parameters in the address. Raises `Invalid`."""
-    query = request.query
-    errors = {name: "is given more than once" for name in query if len(query.getall(name)) > 1}
-    errors |= {name: "holds characters that nothing here has" for name, value in query.items() if not _is_text(value)}
-    if errors:
-        raise Invalid("the query is not as expected", errors=errors)
-    return _validated(model, dict(query), "query")
+    return _single(model, request.query, "query")
+
+
+def parse_headers(request: web.Request, model: type[M]) -> M:
+    """Those headers that the model knows. Raises `Invalid`."""
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    given = ((name, value) for name in known for value in request.headers.getall(name, ()))
+    return _single(model, MultiDict(given), "headers")
 
 
 async def parse_body(request: web.Request, model: type[M]) -> M:
@@ -110,6 +115,14 @@ async def parse_object(request: web.Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Invalid("expected a JSON object", errors={"": f"expected an object, got {type(value).__name__}"})
     return value
+
+
+def _single(model: type[M], given: MultiMapping[str], what: str) -> M:
+    errors = {name: "is given more than once" for name in given if len(given.getall(name)) > 1}
+    errors |= {name: "holds characters that nothing here has" for name, value in given.items() if not _is_text(value)}
+    if errors:
+        raise Invalid(f"the {what} is not as expected", errors=errors)
+    return _validated(model, dict(given), what)
 
 
 def _validated(model: type[M], value: dict[str, Any], what: str) -> M:

@@ -9,10 +9,14 @@ from gateway.web.replies import reply
 
 
 async def healthz(_: web.Request) -> web.Response:
+    """Whether the process is alive."""
     return reply({"status": "ok"})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Each part of this node; 503 only where it cannot accept, or is about to end."""
+    """Whether this node can take more.
+
+    With each part of it; 503 only where it cannot accept, or is about to end.
+    """
     ready, parts = await request.app[EDGE].health.report()
     return reply(parts) if ready else problem(Unavailable("this node takes nothing now", retry_after=5), **parts)

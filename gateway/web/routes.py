@@ -3,21 +3,39 @@
 Each path answers all methods itself, so that every refusal is a problem document.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.core.access import Role
 from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
 from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, targets
 from gateway.web.edge import EDGE
+from gateway.web.openapi import describe
 from gateway.web.problems import failure, problem
+from gateway.web.reference import PAGES
+from gateway.web.replies import reply
 from gateway.web.route import Handler, Route
 
 log = structlog.get_logger(__name__)
+
+
+async def show_description(_: web.Request) -> web.Response:
+    """This description."""
+    return reply(await asyncio.to_thread(_description))
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return describe((*API, *metrics.ROUTES), PROBES)
+
 
 PROBES: dict[str, Handler] = {"/healthz": probes.healthz, "/readyz": probes.readyz}
 API: tuple[Route, ...] = (
@@ -30,12 +48,12 @@ API: tuple[Route, ...] = (
     *schedules.ROUTES,
     *pausing.ROUTES,
     *reload.ROUTES,
+    Route("GET", "/openapi.json", Role.VIEWER, show_description, replies={200: dict[str, Any]}),
 )
 
 
 def add_probes(router: web.UrlDispatcher) -> None:
-    for path, probe in PROBES.items():
-        router.add_route(hdrs.METH_ANY, path, _answered(_only_get(probe)))
+    _add_open(router, PROBES)
 
 
 def add_metrics(router: web.UrlDispatcher) -> None:
@@ -43,20 +61,30 @@ def add_metrics(router: web.UrlDispatcher) -> None:
     _add(router, metrics.ROUTES)
 
 
+def add_api(router: web.UrlDispatcher) -> None:
+    _add(router, API)
+    _add_open(router, PAGES)
+    router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([])))
+
+
+def add_hooks(router: web.UrlDispatcher) -> None:
+    """Comes last: the path of a hook may be any that nothing else has."""
+    router.add_route(hdrs.METH_ANY, "/hooks/{name}", hooks.receive)
+    router.add_route(hdrs.METH_ANY, "/{path:.*}", hooks.receive)
+
+
 def add_nothing_else(router: web.UrlDispatcher) -> None:
-    """For a node that neither takes events nor serves the API."""
+    """Comes last, where no events are taken."""
     router.add_route(hdrs.METH_ANY, "/{path:.*}", _answered(_refuse))
 
 
 async def _refuse(_: web.Request) -> web.StreamResponse:
-    raise NotFound("this node answers probes and metrics only")
+    raise NotFound("there is nothing here")
 
 
-def add_hooks_and_api(router: web.UrlDispatcher) -> None:
-    _add(router, API)
-    router.add_route(hdrs.METH_ANY, "/api{rest:(/.*)?}", _answered(_guarded([])))
-    router.add_route(hdrs.METH_ANY, "/hooks/{name}", hooks.receive)
-    router.add_route(hdrs.METH_ANY, "/{path:.*}", hooks.receive)
+def _add_open(router: web.UrlDispatcher, pages: Mapping[str, Handler]) -> None:
+    for path, page in pages.items():
+        router.add_route(hdrs.METH_ANY, path, _answered(_only_get(page)))
 
 
 def _add(router: web.UrlDispatcher, routes: Sequence[Route]) -> None:

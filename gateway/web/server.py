@@ -4,17 +4,18 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 from aiohttp import web
 
-from gateway.runtime.settings import Tls
+from gateway.runtime.settings import Listener, Tls
 from gateway.web.connection import Connection
 from gateway.web.edge import EDGE, Edge
 from gateway.web.metrics import count_answer
-from gateway.web.routes import add_hooks_and_api, add_metrics, add_nothing_else, add_probes
+from gateway.web.routes import add_api, add_hooks, add_metrics, add_nothing_else, add_probes
 
-__all__ = ["Edge", "application", "serving"]
+__all__ = ["Addresses", "Edge", "serving"]
 
 BACKLOG = 1024
 SEND_BUFFER = 256 * 1024
@@ -22,27 +23,51 @@ SEND_BUFFER = 256 * 1024
 SHUTDOWN_TIMEOUT = 10.0
 
 
-def application(edge: Edge, *, probes_only: bool = False) -> web.Application:
-    """The routes, over these parts."""
+class Addresses(NamedTuple):
+    """Where it listens: for senders, and for people and programs; the same where nothing keeps these apart."""
+
+    hooks: str
+    api: str
+
+
+@asynccontextmanager
+async def serving(edge: Edge, *, probes_only: bool = False) -> AsyncIterator[Addresses]:
+    """Yields where it listens; at the end, requests in progress are answered first."""
+    server, takes_requests = edge.server, not probes_only
+    async with AsyncExitStack() as stack:
+        if server.admin is None:
+            app = _application(edge, has_api=takes_requests, has_hooks=takes_requests)
+            address = await stack.enter_async_context(_listening(edge, app, server))
+            yield Addresses(address, address)
+        else:
+            apart = _application(edge, has_metrics=False, has_hooks=takes_requests)
+            for_admin = _application(edge, has_api=takes_requests)
+            hooks = await stack.enter_async_context(_listening(edge, apart, server))
+            api = await stack.enter_async_context(_listening(edge, for_admin, server.admin))
+            yield Addresses(hooks, api)
+
+
+def _application(
+    edge: Edge, *, has_metrics: bool = True, has_api: bool = False, has_hooks: bool = False
+) -> web.Application:
     app = web.Application()
     app[EDGE] = edge
     app.on_response_prepare.append(count_answer)
     add_probes(app.router)
-    add_metrics(app.router)
-    if probes_only:
-        add_nothing_else(app.router)
-    else:
-        add_hooks_and_api(app.router)
+    if has_metrics:
+        add_metrics(app.router)
+    if has_api:
+        add_api(app.router)
+    (add_hooks if has_hooks else add_nothing_else)(app.router)
     return app
 
 
 @asynccontextmanager
-async def serving(edge: Edge, *, probes_only: bool = False) -> AsyncIterator[str]:
-    """Yields the address it listens on; at the end, requests in progress are answered first."""
-    runner = web.AppRunner(application(edge, probes_only=probes_only), shutdown_timeout=SHUTDOWN_TIMEOUT)
+async def _listening(edge: Edge, app: web.Application, at: Listener) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        listener = await _listen(edge, runner)
+        listener = await _listen(edge, runner, at)
         try:
             yield _address(edge, listener)
         finally:
@@ -51,14 +76,14 @@ async def serving(edge: Edge, *, probes_only: bool = False) -> AsyncIterator[str
         await runner.cleanup()
 
 
-async def _listen(edge: Edge, runner: web.AppRunner) -> asyncio.Server:
+async def _listen(edge: Edge, runner: web.AppRunner, at: Listener) -> asyncio.Server:
     manager = runner.server
     assert manager is not None  # noqa: S101 - the runner is set up
     tls = _tls(edge.server.tls)
     listener = await asyncio.get_running_loop().create_server(
         lambda: Connection(manager, edge.deadlines),
-        edge.server.host,
-        edge.server.port,
+        at.host,
+        at.port,
         backlog=BACKLOG,
         ssl=tls,
         ssl_handshake_timeout=edge.deadlines.head if tls else None,

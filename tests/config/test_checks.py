@@ -55,6 +55,23 @@ def test_loopback_needs_no_tokens(load: Load, host: str) -> None:
     assert load(f"server: {{host: '{host}'}}").config.server.host == host
 
 
+def test_where_the_api_is_served_apart_it_is_that_host_that_matters(problems: Problems, load: Load) -> None:
+    text = "server: {host: 0.0.0.0, admin: {port: 8081, host: %s}}\n"
+
+    assert load(text % "127.0.0.1").config.server.host == "0.0.0.0"
+    assert load(text % "0.0.0.0" + TOKENS).config.server.admin is not None
+    assert problems(text % "0.0.0.0") == [
+        "config.yaml:1:51: server.admin.host: without access.tokens only a loopback address is allowed: 127.0.0.1"
+    ]
+
+
+def test_hooks_and_api_have_two_addresses(problems: Problems, load: Load) -> None:
+    assert problems("server: {port: 8081, admin: {port: 8081}}") == [
+        "config.yaml:1:36: server.admin.port: server.port is the same: the hooks are served there"
+    ]
+    assert load("server: {port: 0, admin: {port: 0}}").config.server.port == 0
+
+
 def test_broken_tokens_are_not_taken_for_none(problems: Problems) -> None:
     found = problems("server: {host: 0.0.0.0}\naccess: {tokens: [{name: a, token: b, role: x}]}")
 

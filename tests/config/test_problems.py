@@ -22,7 +22,7 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
         ]),
         ("<<: {a: 1}", ["1:1: <<: unknown key"]),
         ("schedules: {}\nalarms: {}", ["2:1: alarms: unknown key"]),
-        ("server: {admin: {}}", ["1:10: server.admin: unknown key"]),
+        ("server: {amin: {}}", ["1:10: server.amin: unknown key; did you mean 'admin'?"]),
         ("server:\n  port: 1\n  port: 2", ["3:3: server.port: duplicate key, first in line 2"]),
         # Types
         ("server: 5", ["1:9: server: should be a mapping, of keys to values"]),

@@ -36,6 +36,16 @@ def libfaketime() -> Path:
     return _find_or_install(_find_libfaketime, package="libfaketime", name="libfaketime")
 
 
+def chromium() -> Path:
+    """A browser that needs no screen."""
+    return _find_or_install(_find_chromium, package="chromium", name="Chromium")
+
+
+def _find_chromium() -> Path | None:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return Path(found) if found else None
+
+
 def _find_postgres_programs() -> Path | None:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     in_path = shutil.which("initdb")

@@ -41,9 +41,13 @@ class Gateway:
     """What a test talks to."""
 
     url: str
-    port: int
+    api_url: str
     edge: Edge
     session: aiohttp.ClientSession
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     async def get(self, path: str, **options: Any) -> "Answer":
         return await self.ask("GET", path, **options)
@@ -96,9 +100,9 @@ async def running(
         database = await stack.enter_async_context(open_database(config.database))
         await migrate(database)
         edge = await _edge(stack, config, database, deadlines or Deadlines(), dispatching=dispatching)
-        url = await stack.enter_async_context(serving(edge))
+        addresses = await stack.enter_async_context(serving(edge))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Gateway(url, int(url.rpartition(":")[2]), edge, session)
+        yield Gateway(addresses.hooks, addresses.api, edge, session)
 
 
 def snapshot_of(config: Config, targets: Mapping[str, Any]) -> Snapshot:

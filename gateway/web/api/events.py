@@ -11,11 +11,13 @@ from gateway.core.errors import Invalid, NotFound
 from gateway.core.ids import is_id
 from gateway.core.request import Verb
 from gateway.runtime.intake import IDEMPOTENCY_KEY
+from gateway.store.accept import Accepted
 from gateway.store.database import Database
 from gateway.store.history import EventFilter, find_event, list_events, stored_event
+from gateway.web.api.documents import Event, Listed
 from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE
-from gateway.web.idempotency import delivery_of
+from gateway.web.idempotency import Repeatable, delivery_of
 from gateway.web.parameters import History, Model, Name, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -34,6 +36,7 @@ class Replaying(Model):
 
 
 async def show_events(request: web.Request) -> web.Response:
+    """Events, the newest first."""
     database = request.app[EDGE].database
     query = parse_query(request, EventsQuery)
     wanted = EventFilter(**query.filters(database.now()))
@@ -41,11 +44,12 @@ async def show_events(request: web.Request) -> web.Response:
 
 
 async def show_event(request: web.Request) -> web.Response:
+    """One event, and what was decided about it."""
     return reply(await _asked_for(request, find_event))
 
 
 async def create_event(request: web.Request) -> web.Response:
-    """As the answer to a hook."""
+    """An event by hand; answered as a hook is."""
     edge = request.app[EDGE]
     given = await parse_body(request, GivenEvent)
     event, delivery = given.happened(edge.current.snapshot.sources, edge.database.now()), delivery_of(request)
@@ -58,7 +62,7 @@ async def create_event(request: web.Request) -> web.Response:
 
 
 async def replay_event(request: web.Request) -> web.Response:
-    """As the answer to a hook."""
+    """A stored event through today's triggers, as a new one that names the old; answered as a hook is."""
     event = await _asked_for(request, stored_event)
     await parse_body(request, Replaying)
     return reply(await request.app[EDGE].intake.replay(event), status=202)
@@ -73,8 +77,17 @@ async def _asked_for(request: web.Request, find: Callable[[Database, str], Await
 
 
 ROUTES = (
-    Route("GET", "/api/v1/events", Role.VIEWER, show_events, query=EventsQuery),
-    Route("POST", "/api/v1/events", Role.OPERATOR, create_event, body=GivenEvent),
-    Route("GET", "/api/v1/events/{id}", Role.VIEWER, show_event),
-    Route("POST", "/api/v1/events/{id}/replay", Role.OPERATOR, replay_event, body=Replaying),
+    Route("GET", "/api/v1/events", Role.VIEWER, show_events, query=EventsQuery, replies={200: Listed[Event]}),
+    Route(
+        "POST",
+        "/api/v1/events",
+        Role.OPERATOR,
+        create_event,
+        body=GivenEvent,
+        headers=Repeatable,
+        replies={202: Accepted},
+        refuses=(NotFound,),
+    ),
+    Route("GET", "/api/v1/events/{id}", Role.VIEWER, show_event, replies={200: Event}),
+    Route("POST", "/api/v1/events/{id}/replay", Role.OPERATOR, replay_event, body=Replaying, replies={202: Accepted}),
 )

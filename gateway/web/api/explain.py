@@ -9,7 +9,7 @@ from gateway.core.access import Role
 from gateway.core.errors import NotFound
 from gateway.core.event import Event
 from gateway.core.ids import is_id
-from gateway.runtime.explain import explain
+from gateway.runtime.explain import Explanation, explain
 from gateway.store.history import stored_event
 from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE, Edge
@@ -32,7 +32,7 @@ class Explaining(Model):
 
 
 async def explain_event(request: web.Request) -> web.Response:
-    """Changes nothing."""
+    """What an event would come to, and why; changes nothing."""
     edge = request.app[EDGE]
     event = await _event(edge, await parse_body(request, Explaining))
     return reply(await explain(edge.database, edge.current.snapshot, event))
@@ -49,4 +49,14 @@ async def _event(edge: Edge, wanted: Explaining) -> Event:
     return event
 
 
-ROUTES = (Route("POST", "/api/v1/explain", Role.VIEWER, explain_event, body=Explaining),)
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v1/explain",
+        Role.VIEWER,
+        explain_event,
+        body=Explaining,
+        replies={200: Explanation},
+        refuses=(NotFound,),
+    ),
+)

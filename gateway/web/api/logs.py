@@ -16,7 +16,7 @@ from gateway.core.transcript import heading, log_line
 from gateway.store.logs import Part, Position, read_part
 from gateway.web.edge import EDGE, Edge
 from gateway.web.parameters import Model, parse_query
-from gateway.web.route import Route
+from gateway.web.route import Media, Route
 from gateway.web.sse import Message, Messages, stream
 
 LAST_EVENT_ID = "Last-Event-ID"
@@ -32,6 +32,7 @@ class LogQuery(Model):
 
 
 async def show_log(request: web.Request) -> web.StreamResponse:
+    """What its target said in each attempt, as text; followed as it grows with `follow`."""
     edge, run_id = request.app[EDGE], request.match_info["id"].lower()
     part = await read_part(edge.database, run_id, Position()) if is_id(run_id) else None
     if part is None:
@@ -84,7 +85,8 @@ async def _messages(edge: Edge, run_id: str, position: Position) -> Messages:
             yield message
             if message.name == _END:
                 return
-        told, position, begun = part.run, part.next, part.until.attempt
+        told, position = part.run, part.next
+        begun = part.attempt["number"] if part.attempt else begun
         if not part.is_closed:
             while (sign := await edge.watch.look(run_id)) in (None, seen):
                 yield None
@@ -113,4 +115,13 @@ def _json(value: dict[str, Any]) -> str:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
 
 
-ROUTES = (Route("GET", "/api/v1/runs/{id}/log", Role.VIEWER, show_log, query=LogQuery),)
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/runs/{id}/log",
+        Role.VIEWER,
+        show_log,
+        query=LogQuery,
+        replies={200: Media(("text/plain", "text/event-stream")), 204: None},
+    ),
+)

@@ -14,6 +14,7 @@ from gateway.core.name import is_name
 from gateway.store.pause import Kind, Pausable
 from gateway.store.pauses import list_pauses
 from gateway.web.access import CALLER
+from gateway.web.api.documents import Document, PausablePage, Pauses
 from gateway.web.edge import EDGE, Edge
 from gateway.web.parameters import Key, Model, Reason, parse_body
 from gateway.web.replies import reply
@@ -50,17 +51,18 @@ async def pauses_of(edge: Edge, kind: Kind, name: str) -> dict[str, Any]:
     return {"paused": found.pop("", None), "paused_keys": found}
 
 
-def routes_for(kind: Kind, page: Page) -> tuple[Route, Route]:
-    """Those with which things of a kind are paused and resumed."""
-    path = f"/api/v1/{kind}s/{{name}}"
+def routes_for(kind: Kind, page: Page, shown: type[Document] = PausablePage) -> tuple[Route, Route]:
+    """Those with which things of a kind are paused and resumed; `shown` is what is on the page."""
+    path, replies = f"/api/v1/{kind}s/{{name}}", {200: shown}
     return (
-        Route("POST", f"{path}/pause", Role.OPERATOR, _pausing(kind, page), body=PausingKey),
-        Route("POST", f"{path}/resume", Role.OPERATOR, _resuming(kind, page), body=ResumingKey),
+        Route("POST", f"{path}/pause", Role.OPERATOR, _pausing(kind, page), body=PausingKey, replies=replies),
+        Route("POST", f"{path}/resume", Role.OPERATOR, _resuming(kind, page), body=ResumingKey, replies=replies),
     )
 
 
 def _pausing(kind: Kind, page: Page) -> Handler:
     async def pause(request: web.Request) -> web.Response:
+        """Pauses it, or what is requested under one key of it; requests queue and merge meanwhile."""
         edge, name = request.app[EDGE], await _asked_for(request, kind)
         body = await parse_body(request, PausingKey)
         what = Pausable(kind, name, body.key or "")
@@ -72,6 +74,7 @@ def _pausing(kind: Kind, page: Page) -> Handler:
 
 def _resuming(kind: Kind, page: Page) -> Handler:
     async def resume(request: web.Request) -> web.Response:
+        """Ends a pause."""
         edge, name = request.app[EDGE], await _asked_for(request, kind)
         body = await parse_body(request, ResumingKey)
         await edge.pausing.resume(Pausable(kind, name, body.key or ""))
@@ -96,7 +99,10 @@ def _page(kind: Kind) -> Page:
 
 
 async def pause_everything(request: web.Request) -> web.Response:
-    """No call is made; events are accepted and ticks go on."""
+    """Pauses everything.
+
+    No call is made; events are accepted and ticks go on.
+    """
     edge = request.app[EDGE]
     body = await parse_body(request, Pausing)
     what = Pausable(Kind.EVERYTHING)
@@ -105,7 +111,7 @@ async def pause_everything(request: web.Request) -> web.Response:
 
 
 async def resume_everything(request: web.Request) -> web.Response:
-    """What is paused by itself stays so."""
+    """Ends the pause of everything; what is paused by itself stays so."""
     edge = request.app[EDGE]
     await parse_body(request, Resuming)
     await edge.pausing.resume(Pausable(Kind.EVERYTHING))
@@ -115,6 +121,6 @@ async def resume_everything(request: web.Request) -> web.Response:
 ROUTES = (
     *routes_for(Kind.TRIGGER, _page(Kind.TRIGGER)),
     *routes_for(Kind.SOURCE, _page(Kind.SOURCE)),
-    Route("POST", "/api/v1/pause", Role.OPERATOR, pause_everything, body=Pausing),
-    Route("POST", "/api/v1/resume", Role.OPERATOR, resume_everything, body=Resuming),
+    Route("POST", "/api/v1/pause", Role.OPERATOR, pause_everything, body=Pausing, replies={200: Pauses}),
+    Route("POST", "/api/v1/resume", Role.OPERATOR, resume_everything, body=Resuming, replies={200: Pauses}),
 )

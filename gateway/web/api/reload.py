@@ -4,7 +4,7 @@ from aiohttp import web
 
 from gateway.core.access import Role
 from gateway.core.errors import Invalid
-from gateway.runtime.reload import Unusable
+from gateway.runtime.reload import Reloaded, Unusable
 from gateway.web.edge import EDGE
 from gateway.web.parameters import Model, parse_body
 from gateway.web.problems import problem
@@ -17,7 +17,10 @@ class Reloading(Model):
 
 
 async def reload(request: web.Request) -> web.Response:
-    """What has changed; a configuration with problems is answered with all of them, and the old one stays in force."""
+    """The configuration is read anew.
+
+    One with problems is answered with all of them, and the old one stays in force.
+    """
     await parse_body(request, Reloading)
     try:
         return reply(await request.app[EDGE].reload.now())
@@ -26,4 +29,4 @@ async def reload(request: web.Request) -> web.Response:
         return problem(Invalid("the configuration cannot be used, the old one stays in force"), errors=errors)
 
 
-ROUTES = (Route("POST", "/api/v1/reload", Role.ADMIN, reload, body=Reloading),)
+ROUTES = (Route("POST", "/api/v1/reload", Role.ADMIN, reload, body=Reloading, replies={200: Reloaded}),)

@@ -5,12 +5,13 @@ from typing import Any
 from aiohttp import web
 
 from gateway.core.access import Role
-from gateway.core.errors import NotFound, Unmappable
+from gateway.core.errors import Conflict, NotFound, Unmappable
 from gateway.core.ids import is_id
 from gateway.core.request import Decision
 from gateway.core.run import State
 from gateway.store.history import RunFilter, find_run, list_runs
 from gateway.web.access import CALLER
+from gateway.web.api.documents import Listed, Run, RunPage
 from gateway.web.edge import EDGE, Edge
 from gateway.web.parameters import History, Model, Name, Reason, parse_body, parse_query
 from gateway.web.replies import reply
@@ -34,6 +35,7 @@ class Retrying(Model):
 
 
 async def show_runs(request: web.Request) -> web.Response:
+    """Runs, the newest first."""
     edge = request.app[EDGE]
     query = parse_query(request, RunsQuery)
     wanted = RunFilter(**query.filters(edge.database.now()))
@@ -41,10 +43,12 @@ async def show_runs(request: web.Request) -> web.Response:
 
 
 async def show_run(request: web.Request) -> web.Response:
+    """One run, with its events and its attempts."""
     return reply(await _asked_for(request))
 
 
 async def cancel_run(request: web.Request) -> web.Response:
+    """Cancels a run; a call in progress is ended, too."""
     edge = request.app[EDGE]
     run = await _asked_for(request)
     body = await parse_body(request, Cancelling)
@@ -53,6 +57,7 @@ async def cancel_run(request: web.Request) -> web.Response:
 
 
 async def retry_run(request: web.Request) -> web.Response:
+    """A new run with the key, payload and events of one that is over."""
     edge = request.app[EDGE]
     run = await _asked_for(request)
     await parse_body(request, Retrying)
@@ -77,8 +82,24 @@ async def _asked_for(request: web.Request) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/runs", Role.VIEWER, show_runs, query=RunsQuery),
-    Route("GET", "/api/v1/runs/{id}", Role.VIEWER, show_run),
-    Route("POST", "/api/v1/runs/{id}/cancel", Role.OPERATOR, cancel_run, body=Cancelling),
-    Route("POST", "/api/v1/runs/{id}/retry", Role.OPERATOR, retry_run, body=Retrying),
+    Route("GET", "/api/v1/runs", Role.VIEWER, show_runs, query=RunsQuery, replies={200: Listed[Run]}),
+    Route("GET", "/api/v1/runs/{id}", Role.VIEWER, show_run, replies={200: RunPage}),
+    Route(
+        "POST",
+        "/api/v1/runs/{id}/cancel",
+        Role.OPERATOR,
+        cancel_run,
+        body=Cancelling,
+        replies={202: RunPage},
+        refuses=(Conflict,),
+    ),
+    Route(
+        "POST",
+        "/api/v1/runs/{id}/retry",
+        Role.OPERATOR,
+        retry_run,
+        body=Retrying,
+        replies={202: RunPage},
+        refuses=(Conflict, Unmappable),
+    ),
 )

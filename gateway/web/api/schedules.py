@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import Field
 
 from gateway.core.access import Role
-from gateway.core.errors import NotFound
+from gateway.core.errors import Conflict, NotFound, Unmappable
 from gateway.core.name import is_name
 from gateway.core.schedule import Schedule
 from gateway.runtime.scheduling import NewSchedule
@@ -20,10 +20,11 @@ from gateway.runtime.upcoming import instants, upcoming
 from gateway.store.schedules import StoredSchedule, find_schedule, list_schedules
 from gateway.store.skips import list_skips
 from gateway.web.access import CALLER
+from gateway.web.api.documents import Listed, RunPage, SchedulePage, ScheduleSummary, Upcoming
 from gateway.web.api.pausing import Pausing, Resuming
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
-from gateway.web.idempotency import delivery_of
+from gateway.web.idempotency import Repeatable, delivery_of
 from gateway.web.parameters import Model, Name, Page, parse_body, parse_object, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -45,6 +46,7 @@ class Forcing(Model):
 
 
 async def show_schedules(request: web.Request) -> web.Response:
+    """All schedules, by name."""
     edge = request.app[EDGE]
     query = parse_query(request, SchedulesQuery)
     listed = await list_schedules(edge.database, query.limit + 1, query.cursor or "")
@@ -54,7 +56,10 @@ async def show_schedules(request: web.Request) -> web.Response:
 
 
 async def create_schedule(request: web.Request) -> web.Response:
-    """The body is what the file says of a schedule, and its name; nothing in it is a template."""
+    """A new schedule.
+
+    The body is what the file says of one, and its name; nothing in it is a template.
+    """
     edge = request.app[EDGE]
     fields = await parse_object(request)
     name = await edge.scheduling.create(fields, by=request[CALLER].name)
@@ -62,10 +67,12 @@ async def create_schedule(request: web.Request) -> web.Response:
 
 
 async def show_schedule(request: web.Request) -> web.Response:
+    """One schedule, with its next ticks and those that were skipped."""
     return reply(await _on_its_own_page(request.app[EDGE], request.match_info["name"]))
 
 
 async def replace_schedule(request: web.Request) -> web.Response:
+    """Another definition for a schedule that is not of the file."""
     edge, stored = request.app[EDGE], await _asked_for(request)
     fields = await parse_object(request)
     await edge.scheduling.replace(stored.name, fields, by=request[CALLER].name)
@@ -73,13 +80,17 @@ async def replace_schedule(request: web.Request) -> web.Response:
 
 
 async def remove_schedule(request: web.Request) -> web.Response:
+    """Removes a schedule that is not of the file."""
     stored = await _asked_for(request)
     await request.app[EDGE].scheduling.remove(stored.name)
     return web.Response(status=204)
 
 
 async def run_schedule(request: web.Request) -> web.Response:
-    """As running its target by hand, with its payload."""
+    """One run now; the cadence stays.
+
+    As running its target by hand, with its payload.
+    """
     stored = await _asked_for(request)
     query = parse_query(request, RunQuery)
     await parse_body(request, Forcing)
@@ -89,6 +100,7 @@ async def run_schedule(request: web.Request) -> web.Response:
 
 
 async def pause_schedule(request: web.Request) -> web.Response:
+    """No more ticks, for so long or until it is resumed; what is missed is not made up for."""
     edge, name = request.app[EDGE], (await _asked_for(request)).name
     body = await parse_body(request, Pausing)
     await edge.scheduling.pause(name, by=request[CALLER].name, reason=body.reason, lasting=body.lasting)
@@ -96,6 +108,7 @@ async def pause_schedule(request: web.Request) -> web.Response:
 
 
 async def resume_schedule(request: web.Request) -> web.Response:
+    """Ends a pause."""
     edge, name = request.app[EDGE], (await _asked_for(request)).name
     await parse_body(request, Resuming)
     await edge.scheduling.resume(name)
@@ -103,6 +116,7 @@ async def resume_schedule(request: web.Request) -> web.Response:
 
 
 async def show_upcoming(request: web.Request) -> web.Response:
+    """The ticks to come, by time."""
     edge = request.app[EDGE]
     query = parse_query(request, UpcomingQuery)
     found = await upcoming(edge.database, edge.current.snapshot.windows, timedelta(hours=query.hours))
@@ -181,14 +195,35 @@ def _state(stored: StoredSchedule, now: datetime) -> dict[str, Any]:
     }
 
 
+_PATH = "/api/v1/schedules"
+_ONE = f"{_PATH}/{{name}}"
+_SHOWN = {200: SchedulePage}
 ROUTES = (
-    Route("GET", "/api/v1/schedules", Role.VIEWER, show_schedules, query=SchedulesQuery),
-    Route("POST", "/api/v1/schedules", Role.ADMIN, create_schedule, body=NewSchedule),
-    Route("GET", "/api/v1/schedules/upcoming", Role.VIEWER, show_upcoming, query=UpcomingQuery),
-    Route("GET", "/api/v1/schedules/{name}", Role.VIEWER, show_schedule),
-    Route("PUT", "/api/v1/schedules/{name}", Role.ADMIN, replace_schedule, body=Schedule),
-    Route("DELETE", "/api/v1/schedules/{name}", Role.ADMIN, remove_schedule),
-    Route("POST", "/api/v1/schedules/{name}/run", Role.OPERATOR, run_schedule, query=RunQuery, body=Forcing),
-    Route("POST", "/api/v1/schedules/{name}/pause", Role.OPERATOR, pause_schedule, body=Pausing),
-    Route("POST", "/api/v1/schedules/{name}/resume", Role.OPERATOR, resume_schedule, body=Resuming),
+    Route("GET", _PATH, Role.VIEWER, show_schedules, query=SchedulesQuery, replies={200: Listed[ScheduleSummary]}),
+    Route(
+        "POST",
+        _PATH,
+        Role.ADMIN,
+        create_schedule,
+        body=NewSchedule,
+        replies={201: SchedulePage},
+        refuses=(Conflict,),
+    ),
+    Route("GET", f"{_PATH}/upcoming", Role.VIEWER, show_upcoming, query=UpcomingQuery, replies={200: Upcoming}),
+    Route("GET", _ONE, Role.VIEWER, show_schedule, replies=_SHOWN),
+    Route("PUT", _ONE, Role.ADMIN, replace_schedule, body=Schedule, replies=_SHOWN, refuses=(Conflict,)),
+    Route("DELETE", _ONE, Role.ADMIN, remove_schedule, replies={204: None}, refuses=(Conflict,)),
+    Route(
+        "POST",
+        f"{_ONE}/run",
+        Role.OPERATOR,
+        run_schedule,
+        query=RunQuery,
+        body=Forcing,
+        headers=Repeatable,
+        replies={200: RunPage, 202: RunPage},
+        refuses=(Unmappable,),
+    ),
+    Route("POST", f"{_ONE}/pause", Role.OPERATOR, pause_schedule, body=Pausing, replies=_SHOWN),
+    Route("POST", f"{_ONE}/resume", Role.OPERATOR, resume_schedule, body=Resuming, replies=_SHOWN),
 )

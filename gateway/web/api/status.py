@@ -8,12 +8,17 @@ from gateway.store.history import list_targets
 from gateway.store.leadership import who_leads
 from gateway.store.leases import list_nodes
 from gateway.store.pauses import list_pauses
+from gateway.web.api.documents import Status
 from gateway.web.edge import EDGE
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
 
 async def show_status(request: web.Request) -> web.Response:
+    """The gateway at a glance.
+
+    The node that answers, all nodes, who leads the clock, what is paused, and every target.
+    """
     edge = request.app[EDGE]
     node = edge.health.node
     targets = await list_targets(edge.database, held=edge.held)
@@ -34,4 +39,4 @@ async def show_status(request: web.Request) -> web.Response:
     )
 
 
-ROUTES = (Route("GET", "/api/v1/status", Role.VIEWER, show_status),)
+ROUTES = (Route("GET", "/api/v1/status", Role.VIEWER, show_status, replies={200: Status}),)

@@ -6,15 +6,16 @@ from aiohttp import web
 from pydantic import Field
 
 from gateway.core.access import Role
-from gateway.core.errors import NotFound
+from gateway.core.errors import NotFound, Unmappable
 from gateway.core.run import FINAL
 from gateway.store.history import RunFilter, list_runs, list_targets
 from gateway.store.pause import Kind
 from gateway.web.access import CALLER
+from gateway.web.api.documents import Listed, RunPage, Target, TargetPage
 from gateway.web.api.pausing import pauses_of, routes_for
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
-from gateway.web.idempotency import delivery_of
+from gateway.web.idempotency import Repeatable, delivery_of
 from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
@@ -33,6 +34,7 @@ class Running(Model):
 
 
 async def show_targets(request: web.Request) -> web.Response:
+    """The targets of the configuration, by name."""
     edge = request.app[EDGE]
     query = parse_query(request, TargetsQuery)
     after = sorted(name for name in edge.current.snapshot.targets if name > (query.cursor or ""))
@@ -42,12 +44,16 @@ async def show_targets(request: web.Request) -> web.Response:
 
 
 async def show_target(request: web.Request) -> web.Response:
+    """One target, with the runs of it that ended last."""
     edge, name = request.app[EDGE], _name(request)
     return reply(await _on_its_own_page(edge, name))
 
 
 async def run_target(request: web.Request) -> web.Response:
-    """`202` and the run; with `wait`, `200` and the finished run if it ends in that time."""
+    """A run by hand.
+
+    With `wait`, `200` and the finished run if it ends in that time; else `202` and the run as it is.
+    """
     edge, name = request.app[EDGE], _name(request)
     query = parse_query(request, RunQuery)
     body = await parse_body(request, Running)
@@ -88,8 +94,18 @@ async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/targets", Role.VIEWER, show_targets, query=TargetsQuery),
-    Route("GET", "/api/v1/targets/{name}", Role.VIEWER, show_target),
-    Route("POST", "/api/v1/targets/{name}/run", Role.OPERATOR, run_target, query=RunQuery, body=Running),
-    *routes_for(Kind.TARGET, _on_its_own_page),
+    Route("GET", "/api/v1/targets", Role.VIEWER, show_targets, query=TargetsQuery, replies={200: Listed[Target]}),
+    Route("GET", "/api/v1/targets/{name}", Role.VIEWER, show_target, replies={200: TargetPage}),
+    Route(
+        "POST",
+        "/api/v1/targets/{name}/run",
+        Role.OPERATOR,
+        run_target,
+        query=RunQuery,
+        body=Running,
+        headers=Repeatable,
+        replies={200: RunPage, 202: RunPage},
+        refuses=(Unmappable,),
+    ),
+    *routes_for(Kind.TARGET, _on_its_own_page, TargetPage),
 )
