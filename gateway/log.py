@@ -2,7 +2,7 @@
 
 An event is one line: JSON, or columns for people at a terminal. Its name is constant and dotted, all else is a key with
 a value. What comes from outside cannot begin a line of its own nor steer a terminal, and secrets are shown as `***`:
-whatever has the name of a secret, passwords in URLs, tokens in headers and queries, and every value given to `hide`.
+whatever has the name of a secret, passwords in URLs, tokens in headers and queries, and every value that is hidden.
 What libraries log through the standard library goes the same way, from warnings upwards.
 """
 
@@ -10,10 +10,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 import structlog
@@ -23,12 +22,11 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
 
 from gateway.core.printable import one_line, safe_json
+from gateway.core.secrecy import MASK, PASSWORD, masked
 from gateway.core.template import Template, Tree
 
-MASK = "***"
 MAX_DEPTH = 16
 MAX_FRAMES = 20
-SHORTEST_SECRET = 4
 SHORTEST_PLAIN_SECRET = 8  # `Bearer` and its kind stand before tokens
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "console")
@@ -38,37 +36,10 @@ _INT64 = 2**63
 _SECRET_NAME = re.compile(
     r"authorization|cookie|credential|passphrase|passw|secret|signature|token|(?:api|private)[_-]?key", re.IGNORECASE
 )
-_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):([^\s/?#]*)(?=@)")
 _CREDENTIAL = re.compile(rf"(\bbearer\s+|[?&][\w-]*(?:{_SECRET_NAME.pattern})[\w-]*=)[^\s&#'\"]{{8,}}", re.IGNORECASE)
-
-
-class _Hidden:
-    """The secret values known so far."""
-
-    def __init__(self) -> None:
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-
-    def add(self, values: Iterable[str]) -> None:
-        for value in values:
-            parts = (value, *(password for _, password in _PASSWORD.findall(value)))
-            self._forms.update(form for part in parts if len(part) >= SHORTEST_SECRET for form in _forms(part))
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
-
-    def mask(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
-
-
-_hidden = _Hidden()
-
-
-def hide(values: Iterable[str]) -> None:
-    """From now on these are shown as `***` wherever they appear, the passwords in URLs among them on their own too.
-
-    Anything shorter than four characters is not: too much else would vanish.
-    """
-    _hidden.add(values)
+_IN_ADDRESS = re.compile(
+    rf"[?&][\w-]*(?:key|{_SECRET_NAME.pattern})[\w-]*=([^\s&#{{}}]{{{SHORTEST_PLAIN_SECRET},}})", re.IGNORECASE
+)
 
 
 def secrets_in(settings: Any, name: str = "") -> Iterator[str]:
@@ -86,6 +57,8 @@ def secrets_in(settings: Any, name: str = "") -> Iterator[str]:
                 yield from secrets_in(value, name)
         case Template() | Tree():
             yield from secrets_in(settings.source, name)
+        case str() if "://" in settings:
+            yield from _IN_ADDRESS.findall(settings)
         case str() if _SECRET_NAME.search(name) and "{{" not in settings:
             yield from (word for word in settings.split() if len(word) >= SHORTEST_PLAIN_SECRET)
 
@@ -212,14 +185,5 @@ def _as_text(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    text = _PASSWORD.sub(rf"\1:{MASK}", _hidden.mask(text))
+    text = PASSWORD.sub(rf"\1:{MASK}", masked(text))
     return _CREDENTIAL.sub(rf"\1{MASK}", text).encode(errors="backslashreplace").decode()
-
-
-def _forms(secret: str) -> set[str]:
-    """A secret as it is, and as it looks in a URL, in a Python literal and in JSON."""
-    return {secret, quote(secret, safe="", errors="surrogateescape"), repr(secret)[1:-1], _json_form(secret)}
-
-
-def _json_form(secret: str) -> str:
-    return orjson.dumps(secret.encode(errors="replace").decode()).decode()[1:-1]

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from gateway import log
+from gateway.core import secrecy
+from gateway.core.secrecy import hide
 from gateway.core.template import Template, Tree
 
 FORGERY = 'x\n{"level":"info","event":"forged"}\r\x1b[2K\x9b1m\u2028forged\u2029\u202e\x00\udcff'
@@ -26,7 +28,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What goes to standard error; afterwards logging is as it was."""
     for name in ("GATEWAY_LOG_LEVEL", "GATEWAY_LOG_FORMAT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(log, "_hidden", type(log._hidden)())
+    monkeypatch.setattr(secrecy, "_hidden", type(secrecy._hidden)())
     stream = io.StringIO()
     monkeypatch.setattr(log, "sys", SimpleNamespace(stderr=stream))
     root, own = logging.getLogger(), logging.getLogger("gateway")
@@ -213,7 +215,7 @@ def test_secrets_within_texts_are_masked(output: io.StringIO, text: str, shown: 
 @pytest.mark.parametrize("secret", ["hunter2", 'q"uo\\te', "new\nline", "ümläut/+", "a bcd"])
 def test_a_hidden_value_is_never_shown(output: io.StringIO, place: str, secret: str, json: bool) -> None:
     log.configure(json=json)
-    log.hide([secret])
+    hide([secret])
     for form in (secret, repr(secret), orjson.dumps(secret).decode()):
         say(place, f"before {form} after")
 
@@ -224,7 +226,7 @@ def test_a_hidden_value_is_never_shown(output: io.StringIO, place: str, secret: 
 
 def test_the_password_of_a_hidden_url_is_hidden_on_its_own(output: io.StringIO) -> None:
     log.configure(json=True)
-    log.hide(["postgresql://gateway:hunter2@db/gateway"])
+    hide(["postgresql://gateway:hunter2@db/gateway"])
     structlog.get_logger().info("a.b", value="the server does not like hunter2")
 
     assert only(output)["value"] == "the server does not like ***"
@@ -232,7 +234,7 @@ def test_the_password_of_a_hidden_url_is_hidden_on_its_own(output: io.StringIO) 
 
 def test_short_values_are_not_hidden(output: io.StringIO) -> None:
     log.configure(json=True)
-    log.hide(["", "a", "abc"])
+    hide(["", "a", "abc"])
     structlog.get_logger().info("a.b", value="abc")
 
     assert only(output)["value"] == "abc"

@@ -13,6 +13,7 @@ from gateway.cli.configuration import load
 from gateway.cli.failure import Exit, Failure
 from gateway.cli.invitation import invitation
 from gateway.config import Loaded
+from gateway.core.secrecy import hide
 from gateway.runtime.role import Role
 
 logger = structlog.get_logger(__name__)
@@ -25,7 +26,7 @@ def start(config_file: Path, roles: Collection[Role]) -> int:
     except ValueError as error:
         raise Failure(str(error), Exit.USAGE) from error
     loaded = load(config_file)
-    log.hide(log.secrets_in(loaded.config))
+    hide(log.secrets_in(loaded.config))
     for warning in loaded.warnings:
         logger.warning("config.warning", warning=str(warning))
     if Role.WEB in roles:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.core.errors import TemplateError, Unavailable
 from gateway.core.log_tail import LogTail
 from gateway.core.outcome import BrokenOff, Cancelled, Outcome, PermanentFailure, RetryableFailure
 from gateway.core.progress import Progress
+from gateway.core.secrecy import masked
 from gateway.core.template import clock
 from gateway.runtime.snapshot import Snapshot
 from gateway.runtime.tracing import traceparent_of
@@ -58,7 +60,8 @@ class Attempt:
         self._stopped: Outcome | None = None
 
     def log(self, text: str) -> None:
-        self.tail.add(text)
+        """Adds to the log of the attempt; targets may repeat what they were sent, secrets included."""
+        self.tail.add(masked(text))
 
     def progress(self, progress: Progress) -> None:
         """Says how far the call has come."""
@@ -129,7 +132,8 @@ class Attempt:
         if self._stopped:
             self._call.cancel()
         try:
-            return await self._call
+            outcome = await self._call
+            return replace(outcome, reason=outcome.reason and masked(outcome.reason))
         except asyncio.CancelledError:
             if self._stopped is None:
                 raise

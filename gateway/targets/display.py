@@ -6,7 +6,8 @@ from typing import Any
 
 from yarl import URL
 
-MASK = "***"
+from gateway.core.secrecy import MASK
+
 _SECRET = re.compile(
     r"authorization|cookie|credential|key|passphrase|password|passwd|secret|signature|token", re.IGNORECASE
 )

@@ -24,7 +24,7 @@ def configuration(target: TargetServer) -> dict[str, object]:
     }
     program = {
         "kind": "command",
-        "argv": ["sh", "-c", "exit $(printf %s $TOKEN | wc -c)"],
+        "argv": ["sh", "-c", "env; exit $(printf %s $TOKEN | wc -c)"],
         "env": {"TOKEN": "${COMMAND}"},
     }
     return {
@@ -48,7 +48,8 @@ def stored_in(folder: Path) -> dict[str, bytes]:
 
 
 async def test_s09_secrets_of_the_configuration_are_used_and_stand_nowhere(tmp_path: Path) -> None:
-    async with TargetServer(Answer(status=400, body=b"no")) as target:
+    """Not even where a target repeats all that it was sent, and a command prints its environment."""
+    async with TargetServer(lambda call: Answer(status=400, body=received(call).encode())) as target:
         [node] = nodes_of(configuration(target), tmp_path, env=SECRETS)
         as_ops = {"headers": {"Authorization": f"Bearer {SECRETS['API']}"}}
         async with running(node), GatewayClient(node.url) as client:
