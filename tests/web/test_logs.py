@@ -108,6 +108,20 @@ def log_of(events: list[Sent]) -> list[str]:
     return [line for event in events if event.name == "log" for line in event.data.split("\n")]
 
 
+async def test_attempts_have_their_headings_whenever_they_are_seen_first(tmp_path: Path) -> None:
+    """Also those that nothing was known of when somebody began to follow, and began and ended between two looks."""
+    script = 'echo "$GATEWAY_ATTEMPT"; test "$GATEWAY_ATTEMPT" = 3'
+    async with working(tmp_path, script, retry={"delays": ["300ms"], "attempts": 3}) as gateway:
+        later = {"due_at": (gateway.edge.database.now() + timedelta(seconds=0.3)).isoformat()}
+        run_id = (await gateway.post("/api/v1/targets/sync/run", json=later)).json["id"]
+        events = await followed(gateway, run_id)
+
+    told = [event for event in events if event.name in ("attempt", "outcome")]
+    assert [(event.name, event.json["number"]) for event in told] == [
+        (name, number) for number in (1, 2, 3) for name in ("attempt", "outcome")
+    ]
+
+
 async def test_what_a_call_says_is_seen_while_it_lasts(tmp_path: Path) -> None:
     async with working(tmp_path, "echo one; sleep 30") as gateway:
         run_id = await begun(gateway)
