@@ -16,7 +16,8 @@ import structlog
 
 from gateway.config import Config, ConfigurationError, Loaded, Problem, load
 from gateway.core.errors import Unavailable
-from gateway.log import hide, secrets_in
+from gateway.core.secrecy import hide
+from gateway.log import secrets_in
 from gateway.runtime import observe
 from gateway.runtime.consuming import Consuming
 from gateway.runtime.dispatcher import Dispatcher
