@@ -5,7 +5,7 @@ RUN python -m venv /opt/gateway
 # The dependencies first: they change less often than the code.
 COPY constraints.txt pyproject.toml README.md ./
 COPY gateway/__init__.py gateway/
-RUN /opt/gateway/bin/pip install --no-cache-dir -c constraints.txt '.[postgres,uvloop]'
+RUN /opt/gateway/bin/pip install --no-cache-dir -c constraints.txt '.[otel,postgres,uvloop]'
 COPY gateway gateway
 RUN /opt/gateway/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 

@@ -25,12 +25,12 @@ from opentelemetry.trace import (
 
 from gateway import __version__
 from gateway.runtime import tracing
-from gateway.runtime.tracing import Role, Span
+from gateway.runtime.tracing import Kind, Span
 
 NAME = "trigger-gateway"
 LAST_WORDS = 5.0
 """Seconds for what is not exported yet when the gateway stops."""
-_KINDS = {Role.SERVER: SpanKind.SERVER, Role.INTERNAL: SpanKind.INTERNAL, Role.CLIENT: SpanKind.CLIENT}
+_KINDS = {Kind.SERVER: SpanKind.SERVER, Kind.INTERNAL: SpanKind.INTERNAL, Kind.CLIENT: SpanKind.CLIENT}
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ class Exporter:
         started = self._tracer.start_span(
             span.name,
             context=_parent(span),
-            kind=_KINDS[span.role],
+            kind=_KINDS[span.kind],
             attributes=_present(span.attributes),
             start_time=_nanoseconds(span.began),
         )

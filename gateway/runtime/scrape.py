@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -62,9 +63,9 @@ class Scrape:
     async def page(self) -> bytes:
         """All metrics in Prometheus' text format."""
         async with self._one_at_a_time:
-            families = [*self._of_this_node(), *self._of_all_nodes(await self._read())]
+            found = chain([*self._of_this_node()], self._of_all_nodes(await self._read()))
             observe.keep(self._current.snapshot)
-            return await asyncio.to_thread(generate_latest, _Page(families))
+            return await asyncio.to_thread(generate_latest, _Page(found))  # with thousands of targets it takes a while
 
     async def _read(self) -> Reading | None:
         if self._look is None and time.monotonic() >= self._look_again_at:
@@ -109,9 +110,9 @@ class Scrape:
 
 
 class _Page(Collector):
-    """What this node has counted, and what was found beside it."""
+    """What this node has counted, and what was found beside it; can be looked at once."""
 
-    def __init__(self, found: list[Metric]) -> None:
+    def __init__(self, found: Iterable[Metric]) -> None:
         self._found = found
 
     def collect(self) -> Iterator[Metric]:

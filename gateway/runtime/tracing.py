@@ -16,7 +16,7 @@ from gateway.store.claim import ClaimedRun
 from gateway.store.settle import Attempted, Ended
 
 
-class Role(Enum):
+class Kind(Enum):
     """On whose behalf something was done: another's, one's own, or by asking another."""
 
     SERVER = auto()
@@ -32,7 +32,7 @@ class Span:
     trace: Trace
     id: str
     parent: str | None
-    role: Role
+    kind: Kind
     began: datetime
     ended: datetime
     attributes: Mapping[str, str | int | None] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def _tell_of_event(told: Tell, acceptance: Acceptance, result: Accepted, began: 
             trace=trace,
             id=received,
             parent=trace.parent,
-            role=Role.SERVER,
+            kind=Kind.SERVER,
             began=event.received_at,
             ended=ended,
             attributes={"gateway.event.id": event.id, "gateway.event.type": event.type, "gateway.source": event.source},
@@ -86,7 +86,7 @@ def _tell_of_event(told: Tell, acceptance: Acceptance, result: Accepted, began: 
             trace=trace,
             id=span_id(event.id, "accept"),
             parent=received,
-            role=Role.INTERNAL,
+            kind=Kind.INTERNAL,
             began=began,
             ended=ended,
             attributes={"gateway.decisions": ",".join(decision.decision for decision in result.decisions)},
@@ -107,7 +107,7 @@ def settled(attempted: Attempted, ended: Ended | None, at: datetime) -> None:
             trace=trace,
             id=attempt,
             parent=span_id(_first_event(run)),
-            role=Role.CLIENT,
+            kind=Kind.CLIENT,
             began=run.attempt_started_at,
             ended=attempted.finished_at,
             attributes={
@@ -127,7 +127,7 @@ def settled(attempted: Attempted, ended: Ended | None, at: datetime) -> None:
             trace=trace,
             id=span_id(run.id, run.attempt, "settle"),
             parent=attempt,
-            role=Role.INTERNAL,
+            kind=Kind.INTERNAL,
             began=attempted.finished_at,
             ended=at,
             attributes={"gateway.run.state": ended.state if ended else "not this node's any more"},

@@ -15,6 +15,7 @@ from gateway.runtime import tracing
 from gateway.runtime.otel import Exporter
 from tests.gateway_client import GatewayClient
 from tests.gateways import configuration, nodes_of, running
+from tests.metrics import Scraped
 from tests.otlp import Collector
 from tests.target_answer import Answer
 from tests.target_server import Call, TargetServer
@@ -135,6 +136,8 @@ async def test_one_trace_through_retries_a_chain_and_a_crash(tmp_path: Path, dat
             await until(lambda: _calls(target), 4, "calls")
             expected = ["accept", *["attempt sync"] * 3, "attempt next", "receive hook", *["settle"] * 4]
             await until(collector.names, sorted(expected), "spans")
+            async with GatewayClient(node.url) as client:
+                page = (await client.request("GET", "/metrics")).body.decode()
             await node.terminate()
 
     assert [trace_of(call) for call in target.calls] == [TRACE] * 4
@@ -146,6 +149,9 @@ async def test_one_trace_through_retries_a_chain_and_a_crash(tmp_path: Path, dat
     known = {span.span_id for span in collector.spans}
     assert all(span.parent_span_id in known for span in collector.spans if span is not received)
     assert collector.services == {"trigger-gateway"}
+    second_life = Scraped.read(page)
+    assert second_life.get("runs_total", target="sync", state="retrying") == 1
+    assert second_life.get("attempt_duration_seconds_count", target="sync") == 1  # not of the one that was lost
 
 
 async def test_the_header_is_the_same_with_nobody_to_tell(tmp_path: Path) -> None:

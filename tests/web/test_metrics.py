@@ -13,6 +13,7 @@ from gateway.runtime import scrape
 from gateway.store.database import Database
 from gateway.web.server import serving
 from tests.metrics import Scraped
+from tests.store.scene import event
 from tests.waiting import until
 from tests.web.conftest import SETTINGS
 from tests.web.edges import ACCESS, OPEN, TOKENS, Gateway, running
@@ -104,6 +105,34 @@ async def test_what_waits_is_read_from_the_database(gateway: Gateway, monkeypatc
     assert (now.get("running_runs", target="sync"), now.get("breaker_open", target="sync")) == (0, 0)
     assert (now.get("target_paused", target="sync"), now.get("target_paused", target="other")) == (0, 1)
     assert (now.get("leader"), now.get("schedule_lag_seconds")) == (0, 0)
+
+
+async def test_messages_that_cannot_be_read_are_counted(gateway: Gateway) -> None:
+    before = await scraped(gateway)
+
+    await gateway.edge.intake.accept([event(source="alarms", rejection="no JSON"), event(source="alarms")])
+    after = await scraped(gateway)
+
+    assert after.since(before, "parked_messages_total", source="alarms") == 1
+    assert after.since(before, "events_total", source="alarms") == 2
+
+
+async def test_schedules_of_the_api_share_one_name(gateway: Gateway) -> None:
+    before = await scraped(gateway)
+
+    await gateway.edge.intake.accept([event(source=f"made-by-api-{number}") for number in range(3)])
+    after = await scraped(gateway)
+
+    assert after.since(before, "events_total", source="(other)") == 3
+
+
+async def test_whether_queues_are_consumed_is_seen(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"alarms": "degraded: the connection was lost", "removed": "ok"}
+    monkeypatch.setattr(gateway.edge.health, "_states_of_sources", lambda: states)
+    now = await scraped(gateway)
+
+    assert now.get("amqp_connected", source="alarms") == 0
+    assert now.get("amqp_connected", source="removed") is None
 
 
 async def test_many_scrapers_are_one_to_the_database(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,8 +227,8 @@ async def _attack(gateway: Gateway, size: int) -> None:
     for number in range(10):
         batch = [{"id": f'{size} "{{evil="{size * number + each}"}}\n'} for each in range(size)]
         assert (await gateway.post("/hooks/batches", json=batch)).status == 202
-        event = {"source": f"evil-{size}-{number}", "type": "evil", "data": {}}
-        assert (await gateway.post("/api/v1/events", json=event)).status == 404
+        made_up = {"source": f"evil-{size}-{number}", "type": "evil", "data": {}}
+        assert (await gateway.post("/api/v1/events", json=made_up)).status == 404
         paths = b"".join(b"GET /%d%%22/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (number, each) for each in range(size - 1))
         last = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         assert (await gateway.raw(paths + last, seconds=30)).count(b"HTTP/1.1 404") == size
