@@ -28,7 +28,9 @@ from gateway.runtime.leadership import Leadership
 from gateway.runtime.lease import Lease
 from gateway.runtime.listener import listen
 from gateway.runtime.live import Live
+from gateway.runtime.lookout import Lookout
 from gateway.runtime.pausing import Pausing
+from gateway.runtime.rejections import Rejections
 from gateway.runtime.reload import Candidate, Reload, Unusable
 from gateway.runtime.role import Role
 from gateway.runtime.scheduling import Scheduling
@@ -113,6 +115,8 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     health = Health(database, lease, consuming.states)
     leadership = Leadership(database, lease, current.snapshot.server.lease)
     ticker = Ticker(database, current, leadership, dispatcher.wake)
+    lookout = Lookout(database, current, leadership)
+    rejections = Rejections(database, current)
     scheduling = Scheduling(database, current, intake, ticker.wake)
     pausing = Pausing(database, current, dispatcher.wake)
     edge = Edge(
@@ -121,6 +125,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         intake=intake,
         pausing=pausing,
         scheduling=scheduling,
+        rejections=rejections,
         health=health,
         scrape=Scrape(database, current, health),
         reload=reload,
@@ -130,9 +135,12 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     always: tuple[Loop, ...] = (lease.keep, reload.run, hearing, observe.watch_event_loop)
     loops: Mapping[Role, tuple[Loop, ...]] = {
-        Role.WEB: (consuming.run,),
+        Role.WEB: (
+            consuming.run,
+            rejections.run,
+        ),
         Role.WORKER: (dispatcher.run, Live(database, dispatcher).run, janitor.run),
-        Role.SCHEDULER: (leadership.run, ticker.run),
+        Role.SCHEDULER: (leadership.run, ticker.run, lookout.run),
     }
     async with contextlib.aclosing(reload):
         await lease.acquire()

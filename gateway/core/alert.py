@@ -142,4 +142,5 @@ class Notice:
         """The reason of the decision."""
         if self.alarm is None or self.what is What.RECOVERED:
             return self.what
-        return f"{self.what}: {self.alarm.times} times since {self.alarm.since:%Y-%m-%dT%H:%M:%SZ}"
+        times = "" if self.what is What.STALE else f"{self.alarm.times} times "
+        return f"{self.what}: {times}since {self.alarm.since:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,6 +1,6 @@
 """What happens to runs and targets, as events of source `gateway`: triggers listen to them as to any other."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,6 @@ class Announcement:
         return {name: alert for name, alert in alerts if alert.concerns(run.target, run.schedule)}
 
     def alerts_about(self, subject: Subject) -> Alerts:
-        """The alerts that are about a target, about what a trigger or schedule requests, or about a source."""
         trigger = self._snapshot.triggers.get(subject.name) if subject.kind is Kind.TRIGGER else None
         requested = trigger.target if trigger else None
         target = subject.name if subject.kind is Kind.TARGET else requested
@@ -86,17 +85,16 @@ class Announcement:
         return [Notice(alert=name, what=What.PAUSED) for name, alert in alerts.items() if What.PAUSED in alert.on]
 
     def alarm_raised(
-        self, alarm: Alarm, reason: str | None, notices: Iterable[Notice], now: datetime
+        self, alarm: Alarm, reason: str | None, notices: Sequence[Notice], now: datetime
     ) -> Acceptance | None:
-        """Of what is wrong with a target, source, trigger or schedule itself."""
         subject = alarm.subject
         told = Told(name=subject.name, reason=_sound(reason))
         facts = {"times": alarm.times, "since": alarm.since, "latest": alarm.latest, "reason": told.reason}
-        event = _event(_RAISED[alarm.what], subject.name, {subject.kind: subject.name, **facts}, now)
+        event = _event(_RAISED[alarm.what], subject.name, {subject.kind.value: subject.name, **facts}, now)
         return self._acceptance(event, notices, told, lambda: None)
 
     def _acceptance(
-        self, event: Event, notices: Iterable[Notice], told: Told, first: Callable[[], Event | None]
+        self, event: Event, notices: Sequence[Notice], told: Told, first: Callable[[], Event | None]
     ) -> Acceptance | None:
         snapshot = self._snapshot
         matching = tuple(pair for pair in self._listeners if pair[1].matches(event))

@@ -85,8 +85,14 @@ class Announcer(Protocol):
     def alerts_on(self, run: EndedRun) -> Alerts:
         """The alerts that are about a run."""
 
+    def alerts_about(self, subject: Subject) -> Alerts:
+        """The alerts that are about a target, about what a trigger or schedule requests, or about a source."""
+
     def run_ended(self, end: End, first: Callable[[], Event | None]) -> Acceptance | None: ...
     def target_turned(self, turned: TargetTurned, first: Callable[[], Event | None]) -> Acceptance | None: ...
+    def alarm_raised(
+        self, alarm: Alarm, reason: str | None, notices: Sequence[Notice], now: datetime
+    ) -> Acceptance | None: ...
 
 
 Turning = tuple[Announcer | None, TargetTurned]

@@ -11,6 +11,7 @@ from gateway.core.errors import Unavailable
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.pausing import Pausing
+from gateway.runtime.rejections import Rejections
 from gateway.runtime.reload import Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.scrape import Scrape
@@ -61,6 +62,7 @@ class Edge:
     intake: Intake
     pausing: Pausing
     scheduling: Scheduling
+    rejections: Rejections
     health: Health
     scrape: Scrape
     reload: Reload

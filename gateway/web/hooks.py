@@ -38,6 +38,7 @@ async def receive(request: web.Request) -> web.Response:
         return await _receive(edge, source, request)
     except Rejected as rejection:
         observe.rejected(source.name, rejection.status)
+        edge.rejections.note(source.name, rejection)
         log.info("hook.rejected", source=source.name, status=rejection.status, reason=rejection.detail)
         return problem(rejection)
     except Exception:

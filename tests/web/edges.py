@@ -18,6 +18,7 @@ from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
 from gateway.runtime.live import Live
 from gateway.runtime.pausing import Pausing
+from gateway.runtime.rejections import Rejections
 from gateway.runtime.reload import Candidate, Reload
 from gateway.runtime.scheduling import Scheduling
 from gateway.runtime.scrape import Scrape
@@ -114,6 +115,7 @@ def snapshot_of(config: Config, targets: Mapping[str, Any]) -> Snapshot:
         targets=targets,
         windows=config.windows,
         schedules=config.schedules,
+        alerts=config.alerts,
         server=config.server,
         access=config.access,
     )
@@ -137,6 +139,7 @@ async def _edge(
         intake=intake,
         pausing=Pausing(database, current, dispatcher.wake),
         scheduling=Scheduling(database, current, intake, lambda: None),
+        rejections=Rejections(database, current),
         health=health,
         scrape=Scrape(database, current, health),
         reload=Reload(current, lease, dispatcher, _the_same),
