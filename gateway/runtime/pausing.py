@@ -4,12 +4,21 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 
 from gateway.core.errors import NotFound
+from gateway.runtime.chain import announcement
 from gateway.runtime.snapshot import Current
+from gateway.store.announce import Announcer
 from gateway.store.aside import give_back, has_ended_pauses
-from gateway.store.control import pause_targets, resume_targets
 from gateway.store.database import Database
 from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.pauses import begin_pauses, end_pauses, list_pauses
+from gateway.store.target_pauses import (
+    TargetPause,
+    TargetResumption,
+    end_target_pauses,
+    ended_target_pauses,
+    pause_targets,
+    resume_targets,
+)
 
 
 class Pausing:
@@ -27,22 +36,32 @@ class Pausing:
 
     async def pause(self, what: Pausable, *, by: str, reason: str | None, lasting: timedelta | None) -> None:
         """No more calls, for so long or until it is resumed."""
-        transaction = pause_targets if _is_whole_target(what) else begin_pauses
-        await self._database.commit(transaction, Pause(what=what, by=by, reason=reason, lasting=lasting))
+        pause = Pause(what=what, by=by, reason=reason, lasting=lasting)
+        if _is_whole_target(what):
+            await self._database.commit(pause_targets, TargetPause(pause=pause, announcer=self._announcer))
+        else:
+            await self._database.commit(begin_pauses, pause)
 
-    async def resume(self, what: Pausable) -> None:
+    async def resume(self, what: Pausable, *, by: str) -> None:
         """What waits may start at once; whole targets also get their breaker closed."""
         if _is_whole_target(what):
-            await self._database.commit(resume_targets, what.name)
+            resumption = TargetResumption(target=what.name, by=by, announcer=self._announcer)
+            await self._database.commit(resume_targets, resumption)
             self._wake([what.name])
         else:
             await self._database.commit(end_pauses, what)
             await self._give_back()
 
     async def tidy(self) -> None:
-        """Gives back the runs of pauses that have come to their end."""
+        """Gives back the runs of pauses that have come to their end, and says of which targets that is."""
         if await has_ended_pauses(self._database):
             await self._give_back()
+        for target in await ended_target_pauses(self._database):
+            await self._database.commit(end_target_pauses, TargetResumption(target=target, announcer=self._announcer))
+
+    @property
+    def _announcer(self) -> Announcer | None:
+        return announcement(self._current.snapshot)
 
     async def _give_back(self) -> None:
         """Batch by batch, between which others commit."""

@@ -100,7 +100,7 @@ Turning = tuple[Announcer | None, TargetTurned]
 
 def announce(
     work: Work,
-    ended: Sequence[tuple[Announcer, End]],
+    ended: Sequence[tuple[Announcer, End]] = (),
     turned: Sequence[Turning] = (),
     out_of_reach: Collection[str] = (),
 ) -> None:

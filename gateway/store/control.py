@@ -1,8 +1,7 @@
-"""What people do to runs and targets: cancel, retry, pause, resume; a transaction each."""
+"""What people do to runs: cancel and retry; a transaction each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -16,9 +15,8 @@ from gateway.store.announce import Announcer, End, announce
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
-from gateway.store.pause import NOT_PAUSED, Pause
 from gateway.store.release import Releasing
-from gateway.store.schema import run_events, runs, targets
+from gateway.store.schema import run_events, runs
 from gateway.store.writer import Work
 
 
@@ -170,21 +168,3 @@ def _events_of(connection: Connection, run_ids: set[str]) -> dict[str, set[str]]
     for run_id, event_id in connection.execute(union_all(first, merged)):
         found[run_id].add(event_id)
     return found
-
-
-def pause_targets(work: Work, pauses: Sequence[Pause]) -> list[datetime | None]:
-    """Stops their calls, while requests queue and merge; until when, where the pause ends by itself."""
-    lock_targets(work.connection, (pause.what.name for pause in pauses))
-    for pause in pauses:
-        paused = update(targets).where(targets.c.name == pause.what.name)
-        work.connection.execute(paused.values(pause.values(work.now)))
-    return [pause.until(work.now) for pause in pauses]
-
-
-def resume_targets(work: Work, names: Sequence[str]) -> list[None]:
-    """Ends pauses by hand, and closes the breaker: whoever resumes wants to see a call."""
-    closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
-    lock_targets(work.connection, names)
-    work.connection.execute(update(targets).where(targets.c.name.in_(names)).values({**NOT_PAUSED, **closed}))
-    notify(work.connection, orjson.dumps(sorted(names)).decode())
-    return [None for _ in names]

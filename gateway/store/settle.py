@@ -27,6 +27,7 @@ from gateway.store.continuous import Follow, go_on, lock_continuous
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.live import forget, recall, write_progress
+from gateway.store.pause import is_paused
 from gateway.store.release import Releasing
 from gateway.store.schema import attempts, targets
 from gateway.store.writer import Work
@@ -240,7 +241,10 @@ _OUTCOMES = {
 
 
 def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> tuple[list[Turning], set[str]]:
-    """Those targets that are paused by their breakers from now on, or not any more; and all that are."""
+    """Those targets that are held back by their breakers from now on, or not any more; and those that are out of reach.
+
+    What people have paused stays so, whatever its breaker does.
+    """
     latest = {one.run.target: one for one in attempted}
     failed = {one.run.target for one in attempted if not isinstance(one.outcome, Succeeded)}
     turned = [_turning(latest[name], Turn.RESUMED, work.now) for name in _close_breakers(work, latest.keys() - failed)]
@@ -254,7 +258,7 @@ def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> tuple[list[Tu
         if state != before:
             values = {"breaker_failures": state.failures, "breaker_pause": state.pause, "open_until": state.open_until}
             work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
-        if before.has_opened != state.has_opened:
+        if before.has_opened != state.has_opened and not is_paused(row, work.now):
             turn = Turn.PAUSED if state.has_opened else Turn.RESUMED
             turned.append(_turning(latest[row.name], turn, work.now, state))
         if state.has_opened:
@@ -268,12 +272,12 @@ def _close_breakers(work: Work, names: set[str]) -> list[str]:
         return []
     probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
     disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
-    found = select(targets.c.name, targets.c.breaker_pause).where(targets.c.name.in_(sorted(names)), disturbed)
+    found = select(targets).where(targets.c.name.in_(sorted(names)), disturbed)
     rows = work.connection.execute(found.order_by(targets.c.name).with_for_update()).all()
     if rows:
         closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
         work.connection.execute(update(targets).where(targets.c.name.in_([row.name for row in rows])).values(closed))
-    return [row.name for row in rows if row.breaker_pause is not None]
+    return [row.name for row in rows if row.breaker_pause is not None and not is_paused(row, work.now)]
 
 
 def _turning(one: Attempted, turn: Turn, now: datetime, state: BreakerState | None = None) -> Turning:

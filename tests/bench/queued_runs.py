@@ -13,13 +13,13 @@ from gateway.core.ids import new_id
 from gateway.core.request import Priority
 from gateway.core.run import State
 from gateway.store.claim import Claim, claim
-from gateway.store.control import pause_targets
 from gateway.store.database import Database, open_database
 from gateway.store.leases import Node, register
 from gateway.store.migrate import migrate
 from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schema import Id, runs
 from gateway.store.settings import DatabaseSettings
+from gateway.store.target_pauses import TargetPause, pause_targets
 from gateway.store.writer import Work
 
 TARGETS = ("sync", "held")
@@ -65,7 +65,8 @@ class Queue:
             await self._database.commit(_insert, rows)
 
     async def pause(self, target: str) -> None:
-        await self._database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, target), by="bench"))
+        pause = Pause(what=Pausable(Kind.TARGET, target), by="bench")
+        await self._database.commit(pause_targets, TargetPause(pause=pause))
 
     async def claim(self) -> float:
         """How many seconds a claim takes, commit included; what it took is finished, and as much arrives anew."""

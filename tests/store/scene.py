@@ -31,9 +31,11 @@ from gateway.store.history import find_run
 from gateway.store.lanes import LaneLimit
 from gateway.store.leases import Node, lost_runs, register, retire
 from gateway.store.migrate import migrate
+from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schema import metadata, runs
 from gateway.store.settings import DatabaseSettings
 from gateway.store.settle import Attempted, Ended, settle_attempts
+from gateway.store.target_pauses import TargetPause, TargetResumption, pause_targets, resume_targets
 
 NOW = datetime(2027, 1, 15, 22, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -176,6 +178,14 @@ class Scene:
     async def cancel(self, run_id: str | None, reason: str = "by hand") -> State:
         wanted = Cancellation(run_id=run_id or "", reason=reason, limits=self.limits)
         return await self.database.commit(cancel_runs, wanted)
+
+    async def pause(self, target: str = TARGET, **about: Any) -> datetime | None:
+        """Until when, where it ends by itself."""
+        pause = Pause(what=Pausable(Kind.TARGET, target), by="me", **about)
+        return await self.database.commit(pause_targets, TargetPause(pause=pause))
+
+    async def resume(self, target: str = TARGET) -> None:
+        await self.database.commit(resume_targets, TargetResumption(target=target))
 
     async def repeat(self, run_id: str | None) -> Decision:
         wanted = Repetition(run_id=run_id or "", requested_by="me", new_run_id=new_id(), limits=self.limits)

@@ -10,7 +10,6 @@ from gateway.core.breaker import Breaker
 from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.retry import Retry
 from gateway.store.claim import ClaimedRun, next_due
-from gateway.store.control import resume_targets
 from gateway.store.history import list_targets
 from gateway.store.schema import targets
 from gateway.store.settle import Ended
@@ -135,6 +134,6 @@ async def test_failures_on_two_nodes_at_once_are_not_lost(postgres_scene: Scene,
 
 async def test_whoever_resumes_wants_to_see_a_call(scene: Scene) -> None:
     await trip(scene)
-    await scene.database.commit(resume_targets, TARGET)
+    await scene.resume()
 
     assert (await scene.claim_one()).attempt == 4

@@ -10,10 +10,8 @@ from gateway.core.ids import new_id
 from gateway.core.request import Priority
 from gateway.core.run import State
 from gateway.store.claim import Claim, claim, next_due
-from gateway.store.control import pause_targets, resume_targets
 from gateway.store.history import list_targets
 from gateway.store.lanes import LaneLimit
-from gateway.store.pause import Kind, Pausable, Pause
 from gateway.store.schema import is_running, nodes, runs
 from tests.store.query_plan import plan_of
 from tests.store.scene import MINUTE, SECOND, TARGET, Scene, opened, request
@@ -55,8 +53,8 @@ async def test_a_claim_takes_what_is_free_and_no_more(scene: Scene) -> None:
 async def test_targets_do_not_take_each_others_slots(scene: Scene) -> None:
     await scene.ask(None)
     await scene.ask(None, target="other")
-    await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, "other"), by="me"))
-    await scene.database.commit(resume_targets, "other")
+    await scene.pause("other")
+    await scene.resume("other")
 
     assert len(await scene.claim(limit=1)) == 1
     assert len(await scene.claim("other", limit=1)) == 1
@@ -85,7 +83,7 @@ async def test_p4_never_more_than_the_limit_over_all_nodes(postgres_scene: Scene
 
 
 async def test_a_paused_target_claims_nothing_until_it_is_resumed(scene: Scene) -> None:
-    await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, TARGET), by="me", reason="upgrade"))
+    await scene.pause(reason="upgrade")
     decision = await scene.ask()
     merged = await scene.ask()
     assert merged.run_id == decision.run_id
@@ -93,15 +91,13 @@ async def test_a_paused_target_claims_nothing_until_it_is_resumed(scene: Scene) 
     (shown,) = await list_targets(scene.database, [TARGET])
     assert (shown["state"], shown["paused"]) == ("paused", {"by": "me", "reason": "upgrade", "until": None})
 
-    await scene.database.commit(resume_targets, TARGET)
+    await scene.resume()
     assert (await scene.claim_one()).events == 2
 
 
 async def test_a_pause_may_end_by_itself(scene: Scene) -> None:
     await scene.ask()
-    until = await scene.database.commit(
-        pause_targets, Pause(what=Pausable(Kind.TARGET, TARGET), by="me", lasting=MINUTE)
-    )
+    until = await scene.pause(lasting=MINUTE)
     scene.wait(MINUTE - SECOND)
     assert await scene.claim() == []
     async with scene.database.read() as connection:
@@ -113,7 +109,7 @@ async def test_a_pause_may_end_by_itself(scene: Scene) -> None:
 
 
 async def test_a_target_that_no_node_has_made_known_can_be_paused(scene: Scene) -> None:
-    await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, "elsewhere"), by="me"))
+    await scene.pause("elsewhere")
 
     assert [one["state"] for one in await list_targets(scene.database, ["elsewhere"])] == ["paused"]
 
@@ -161,8 +157,8 @@ async def test_claims_of_several_targets_share_a_commit(scene: Scene) -> None:
     await scene.ask(None, target="b")
     await scene.ask(None, target="a")
     for name in ("a", "b"):
-        await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, name), by="me"))
-        await scene.database.commit(resume_targets, name)
+        await scene.pause(name)
+        await scene.resume(name)
     wanted = Claim(node_id=scene.node.id, target="b", limit=1, slots=1)
     claimed = await asyncio.gather(
         *(scene.database.commit(claim, replace(wanted, target=name)) for name in ("b", "a", "none"))

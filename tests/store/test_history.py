@@ -11,7 +11,6 @@ from gateway.core.ids import new_id
 from gateway.core.plan import Plan
 from gateway.core.request import Decision, Verb
 from gateway.store.accept import Acceptance
-from gateway.store.control import pause_targets
 from gateway.store.history import (
     EventFilter,
     RunFilter,
@@ -25,7 +24,6 @@ from gateway.store.history import (
 )
 from gateway.store.lanes import LaneLimit
 from gateway.store.leases import register, retire
-from gateway.store.pause import Kind, Pausable, Pause
 from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, delivery, event, request
 
 
@@ -183,7 +181,7 @@ async def test_a_waiting_run_says_what_it_waits_for(scene: Scene) -> None:
     await scene.ask(None, lane="ams")
     second = (await scene.ask(None, lane="ams")).run_id
     assert await waiting_for(scene, second) == "other runs of 'ams'"
-    await scene.database.commit(pause_targets, Pause(what=Pausable(Kind.TARGET, TARGET), by="me", reason="upgrade"))
+    await scene.pause(reason="upgrade")
     assert await waiting_for(scene, second) == "the target to be resumed, paused by me: upgrade"
 
 

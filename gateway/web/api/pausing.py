@@ -77,7 +77,7 @@ def _resuming(kind: Kind, page: Page) -> Handler:
         """Ends a pause."""
         edge, name = request.app[EDGE], await _asked_for(request, kind)
         body = await parse_body(request, ResumingKey)
-        await edge.pausing.resume(Pausable(kind, name, body.key or ""))
+        await edge.pausing.resume(Pausable(kind, name, body.key or ""), by=request[CALLER].name)
         return reply(await page(edge, name))
 
     return resume
@@ -114,7 +114,7 @@ async def resume_everything(request: web.Request) -> web.Response:
     """Ends the pause of everything; what is paused by itself stays so."""
     edge = request.app[EDGE]
     await parse_body(request, Resuming)
-    await edge.pausing.resume(Pausable(Kind.EVERYTHING))
+    await edge.pausing.resume(Pausable(Kind.EVERYTHING), by=request[CALLER].name)
     return reply({"pauses": await list_pauses(edge.database)})
 
 
