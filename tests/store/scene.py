@@ -179,12 +179,12 @@ class Scene:
         wanted = Cancellation(run_id=run_id or "", reason=reason, limits=self.limits)
         return await self.database.commit(cancel_runs, wanted)
 
-    async def pause(self, target: str = TARGET, **about: Any) -> datetime | None:
+    async def pause_target(self, target: str = TARGET, **about: Any) -> datetime | None:
         """Until when, where it ends by itself."""
         pause = Pause(what=Pausable(Kind.TARGET, target), by="me", **about)
         return await self.database.commit(pause_targets, TargetPause(pause=pause))
 
-    async def resume(self, target: str = TARGET) -> None:
+    async def resume_target(self, target: str = TARGET) -> None:
         await self.database.commit(resume_targets, TargetResumption(target=target))
 
     async def repeat(self, run_id: str | None) -> Decision:

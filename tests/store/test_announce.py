@@ -140,8 +140,8 @@ async def test_chains_end_at_eight_runs(scene: Scene) -> None:
     }
     announcer = announcement(configured(triggers=ring))
     await scene.ask(None, trigger=None)
-    await scene.pause("next")
-    await scene.resume("next")
+    await scene.pause_target("next")
+    await scene.resume_target("next")
     for _ in range(20):
         for target in (TARGET, "next"):
             for run in await scene.claim(target):

@@ -134,6 +134,6 @@ async def test_failures_on_two_nodes_at_once_are_not_lost(postgres_scene: Scene,
 
 async def test_whoever_resumes_wants_to_see_a_call(scene: Scene) -> None:
     await trip(scene)
-    await scene.resume()
+    await scene.resume_target()
 
     assert (await scene.claim_one()).attempt == 4

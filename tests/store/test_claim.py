@@ -53,8 +53,8 @@ async def test_a_claim_takes_what_is_free_and_no_more(scene: Scene) -> None:
 async def test_targets_do_not_take_each_others_slots(scene: Scene) -> None:
     await scene.ask(None)
     await scene.ask(None, target="other")
-    await scene.pause("other")
-    await scene.resume("other")
+    await scene.pause_target("other")
+    await scene.resume_target("other")
 
     assert len(await scene.claim(limit=1)) == 1
     assert len(await scene.claim("other", limit=1)) == 1
@@ -83,7 +83,7 @@ async def test_p4_never_more_than_the_limit_over_all_nodes(postgres_scene: Scene
 
 
 async def test_a_paused_target_claims_nothing_until_it_is_resumed(scene: Scene) -> None:
-    await scene.pause(reason="upgrade")
+    await scene.pause_target(reason="upgrade")
     decision = await scene.ask()
     merged = await scene.ask()
     assert merged.run_id == decision.run_id
@@ -91,13 +91,13 @@ async def test_a_paused_target_claims_nothing_until_it_is_resumed(scene: Scene) 
     (shown,) = await list_targets(scene.database, [TARGET])
     assert (shown["state"], shown["paused"]) == ("paused", {"by": "me", "reason": "upgrade", "until": None})
 
-    await scene.resume()
+    await scene.resume_target()
     assert (await scene.claim_one()).events == 2
 
 
 async def test_a_pause_may_end_by_itself(scene: Scene) -> None:
     await scene.ask()
-    until = await scene.pause(lasting=MINUTE)
+    until = await scene.pause_target(lasting=MINUTE)
     scene.wait(MINUTE - SECOND)
     assert await scene.claim() == []
     async with scene.database.read() as connection:
@@ -109,7 +109,7 @@ async def test_a_pause_may_end_by_itself(scene: Scene) -> None:
 
 
 async def test_a_target_that_no_node_has_made_known_can_be_paused(scene: Scene) -> None:
-    await scene.pause("elsewhere")
+    await scene.pause_target("elsewhere")
 
     assert [one["state"] for one in await list_targets(scene.database, ["elsewhere"])] == ["paused"]
 
@@ -157,8 +157,8 @@ async def test_claims_of_several_targets_share_a_commit(scene: Scene) -> None:
     await scene.ask(None, target="b")
     await scene.ask(None, target="a")
     for name in ("a", "b"):
-        await scene.pause(name)
-        await scene.resume(name)
+        await scene.pause_target(name)
+        await scene.resume_target(name)
     wanted = Claim(node_id=scene.node.id, target="b", limit=1, slots=1)
     claimed = await asyncio.gather(
         *(scene.database.commit(claim, replace(wanted, target=name)) for name in ("b", "a", "none"))

@@ -181,7 +181,7 @@ async def test_a_waiting_run_says_what_it_waits_for(scene: Scene) -> None:
     await scene.ask(None, lane="ams")
     second = (await scene.ask(None, lane="ams")).run_id
     assert await waiting_for(scene, second) == "other runs of 'ams'"
-    await scene.pause(reason="upgrade")
+    await scene.pause_target(reason="upgrade")
     assert await waiting_for(scene, second) == "the target to be resumed, paused by me: upgrade"
 
 

@@ -67,7 +67,7 @@ async def test_its_end_is_told_to_triggers_that_listen(scene: Scene) -> None:
     listening = {"on": {"source": "gateway", "type": "gateway.target.resumed"}, "target": "repair"}
     announcer = announcement(configured(triggers={"repair": listening}))
     for _ in range(2):
-        await scene.pause()
+        await scene.pause_target()
         for _ in range(2):
             await scene.database.commit(resume_targets, TargetResumption(target=TARGET, announcer=announcer))
 
