@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 from gateway.core.ids import new_id
 from gateway.core.once import Until
 from gateway.core.run import CLAIMABLE, FINAL, State
+from gateway.store.pause import Kind
 
 RETRY_AFTER = timedelta(seconds=10)
 ATTEMPTS = 5
 LOSSES = 5
+
+Paused = tuple[Kind, str]
+"""A trigger, or a key of the target."""
 
 
 @dataclass(slots=True)
@@ -21,7 +25,9 @@ class ModelRun:
     due_at: datetime
     high: bool
     events: set[str]
+    askers: set[str]
     state: State = State.QUEUED
+    aside: Paused | None = None
     behind: str | None = None
     not_before: datetime | None = None
     superseded_by: str | None = None
@@ -32,7 +38,7 @@ class ModelRun:
 
     @property
     def claimable(self) -> bool:
-        return self.state in CLAIMABLE and self.behind is None
+        return self.state in CLAIMABLE and self.behind is None and self.aside is None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +49,7 @@ class Asked:
     until: Until | timedelta | None
     payload: bytes
     events: set[str]
+    asker: str
     debounce: timedelta | None = None
     high: bool = False
     retried_from: str | None = None
@@ -53,6 +60,7 @@ class Model:
     now: datetime
     runs: dict[str, ModelRun] = field(default_factory=dict)
     holds: dict[str, tuple[str, datetime | None]] = field(default_factory=dict)
+    paused: set[Paused] = field(default_factory=set)
 
     def ask(self, asked: Asked) -> tuple[str, ModelRun]:
         """The decision, and the run it names; a new one has a made-up id until it is renamed."""
@@ -75,7 +83,7 @@ class Model:
     def _start(self, asked: Asked, behind: ModelRun | None = None) -> ModelRun:
         due_at = self.now + (asked.debounce or timedelta(0))
         payload = self._newer(asked, behind) if behind else asked.payload
-        run = ModelRun(new_id(), asked.key, payload, self.now, due_at, asked.high, set(asked.events))
+        run = ModelRun(new_id(), asked.key, payload, self.now, due_at, asked.high, set(asked.events), {asked.asker})
         run.behind = behind.id if behind else None
         self.runs[run.id] = run
         if asked.key is not None:
@@ -91,6 +99,9 @@ class Model:
         run.due_at = max(run.due_at, run.not_before or run.created_at)
         run.high |= asked.high
         run.events |= asked.events
+        if asked.asker not in run.askers:
+            run.aside = None
+            run.askers.add(asked.asker)
         return run
 
     def _supersede(self, asked: Asked, older: ModelRun) -> ModelRun:
@@ -108,6 +119,8 @@ class Model:
         newer.behind, newer.not_before = None, floor
         newer.due_at = max(newer.due_at, floor)
         newer.events |= older.events
+        newer.askers |= older.askers
+        older.aside = None
 
     def rename(self, run: ModelRun, real: str) -> None:
         """Gives a new run the id that it really has."""
@@ -118,6 +131,23 @@ class Model:
         if run.key is not None:
             self.holds[run.key] = (real, self.holds[run.key][1])
         run.id = real
+
+    def resume(self, what: Paused) -> None:
+        self.paused.discard(what)
+        for run in self.runs.values():
+            run.aside = None if run.aside == what else run.aside
+
+    def put_aside(self) -> None:
+        for run in self.runs.values():
+            if run.claimable and run.due_at <= self.now:
+                run.aside = self._held(run)
+
+    def _held(self, run: ModelRun) -> Paused | None:
+        """A key holds its runs, and a trigger those that nobody else asks for."""
+        if (of_key := (Kind.TARGET, run.key or "")) in self.paused:
+            return of_key
+        held = [(Kind.TRIGGER, asker) for asker in sorted(run.askers)]
+        return held[0] if self.paused.issuperset(held) else None
 
     def claim(self, slots: int, limit: int) -> list[str]:
         free = min(slots, limit - sum(run.state is State.RUNNING for run in self.runs.values()))
@@ -166,7 +196,7 @@ class Model:
         if newer := self._behind(run):
             newer.behind = run.behind
         self._let_go(run, state)
-        run.state, run.behind = state, None
+        run.state, run.behind, run.aside = state, None, None
 
     def _let_go(self, run: ModelRun, state: State) -> None:
         held_by, until = self.holds.get(run.key or "", (None, None))

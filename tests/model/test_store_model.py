@@ -25,14 +25,18 @@ from gateway.core.request import Priority
 from gateway.core.run import FINAL, State
 from gateway.store.claim import ClaimedRun
 from gateway.store.leases import register
+from gateway.store.pause import Kind, Pausable
 from gateway.store.schema import run_events, runs
-from tests.model.store_model import Asked, Model, ModelRun
+from tests.model.store_model import Asked, Model, ModelRun, Paused
 from tests.store.invariants import check
-from tests.store.scene import LEASE, MINUTE, NOW, SECOND, Scene, clear, node, opened, request
+from tests.store.scene import LEASE, MINUTE, NOW, SECOND, TARGET, Scene, clear, node, opened, request
 
 LIMIT = 3
 EXAMPLES, STEPS = 25, 40
 KEYS = st.sampled_from(["a", "a", "b"])
+TRIGGERS = st.sampled_from(["t", "t", "u"])
+BY_HAND = ""
+PAUSABLE = st.sampled_from([(Kind.TRIGGER, "t"), (Kind.TRIGGER, "u"), (Kind.TARGET, "a")])
 UNTILS = st.sampled_from([Until.STARTED, *Until, MINUTE, None])
 
 
@@ -58,14 +62,23 @@ class Store(RuleBasedStateMachine):
         self.do(clear(self.scene.database))
         self.do(register(self.scene.database, self.scene.node, LEASE))
 
-    @rule(key=KEYS, until=UNTILS, debounce=st.sampled_from([None, None, 20 * SECOND]), high=st.booleans())
-    def ask(self, key: str, until: Until | timedelta | None, debounce: timedelta | None, *, high: bool) -> None:
+    @rule(
+        key=KEYS,
+        until=UNTILS,
+        debounce=st.sampled_from([None, None, 20 * SECOND]),
+        high=st.booleans(),
+        trigger=TRIGGERS,
+    )
+    def ask(
+        self, key: str, until: Until | timedelta | None, debounce: timedelta | None, trigger: str, *, high: bool
+    ) -> None:
         self.number += 1
         wanted = request(
             key if until else None,
             until,
             payload=str(self.number).encode(),
             debounce=debounce if until else None,
+            trigger=trigger,
             priority=Priority.HIGH if high else Priority.NORMAL,
         )
         accepted = self.do(self.scene.accept(wanted))
@@ -74,6 +87,7 @@ class Store(RuleBasedStateMachine):
             until=until,
             payload=wanted.payload,
             events={accepted.event_id},
+            asker=trigger,
             debounce=wanted.debounce,
             high=high,
         )
@@ -86,8 +100,23 @@ class Store(RuleBasedStateMachine):
             self.model.rename(run, decision.run_id)
         assert (decision.decision, decision.run_id) == (verb, run.id)
 
+    @rule(what=PAUSABLE)
+    def pause(self, what: Paused) -> None:
+        self.do(self.scene.pause(*place_of(what)))
+        self.model.paused.add(what)
+
+    @precondition(lambda self: self.model.paused)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        what = data.draw(st.sampled_from(sorted(self.model.paused)))
+        self.do(self.scene.resume(*place_of(what)))
+        self.model.resume(what)
+
     @rule(slots=st.integers(1, 4))
     def claim(self, slots: int) -> None:
+        """As a node does: what is held makes room for what comes after it."""
+        self.do(self.scene.put_aside())
+        self.model.put_aside()
         claimed = self.do(self.scene.claim(limit=LIMIT, slots=slots))
         assert sorted(run.id for run in claimed) == self.model.claim(slots, LIMIT)
         self.claimed += claimed
@@ -147,6 +176,7 @@ class Store(RuleBasedStateMachine):
             until=Until.STARTED if old.key else None,
             payload=old.payload,
             events=set(old.events),
+            asker=BY_HAND,
             high=True,
             retried_from=old.id,
         )
@@ -174,11 +204,17 @@ class Store(RuleBasedStateMachine):
         return self.do(answer())  # type: ignore[no-any-return]
 
 
+def place_of(what: Paused) -> tuple[Kind, str, str]:
+    kind, name = what
+    return (kind, TARGET, name) if kind is Kind.TARGET else (kind, name, "")
+
+
 FIELDS = ("state", "key", "payload", "behind", "superseded_by", "attempt", "failures", "losses", "claimable")
 
 
 def shown(run: ModelRun) -> dict[str, Any]:
-    final = {} if run.state in FINAL else {"due_at": run.due_at}
+    pause = None if run.aside is None else Pausable(*place_of(run.aside)).id
+    final = {} if run.state in FINAL else {"due_at": run.due_at, "pause": pause}
     return {name: getattr(run, name) for name in FIELDS} | final | {"events": run.events}
 
 
@@ -190,7 +226,7 @@ async def told(scene: Scene) -> dict[str, dict[str, Any]]:
         events[link.run_id].add(link.event_id)
     return {
         row.id: {name: getattr(row, name) for name in FIELDS}
-        | ({} if row.state in FINAL else {"due_at": row.due_at})
+        | ({} if row.state in FINAL else {"due_at": row.due_at, "pause": row.pause})
         | {"events": events[row.id]}
         for row in rows
     }

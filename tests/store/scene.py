@@ -23,6 +23,7 @@ from gateway.core.request import Decision, Request
 from gateway.core.retry import Retry
 from gateway.core.run import State
 from gateway.store.accept import Acceptance, Accepted, accept
+from gateway.store.aside import Passing, give_back, put_aside
 from gateway.store.claim import Claim, ClaimedRun, claim
 from gateway.store.clock import Clock
 from gateway.store.control import Cancellation, Repetition, cancel_runs, repeat_runs
@@ -32,6 +33,7 @@ from gateway.store.lanes import LaneLimit
 from gateway.store.leases import Node, lost_runs, register, retire
 from gateway.store.migrate import migrate
 from gateway.store.pause import Kind, Pausable, Pause
+from gateway.store.pauses import begin_pauses, end_pauses
 from gateway.store.schema import metadata, runs
 from gateway.store.settings import DatabaseSettings
 from gateway.store.settle import Attempted, Ended, settle_attempts
@@ -190,6 +192,22 @@ class Scene:
     async def repeat(self, run_id: str | None) -> Decision:
         wanted = Repetition(run_id=run_id or "", requested_by="me", new_run_id=new_id(), limits=self.limits)
         return await self.database.commit(repeat_runs, wanted)
+
+    async def pause(self, kind: Kind, name: str = "", key: str = "", **about: Any) -> None:
+        await self.database.commit(begin_pauses, Pause(what=Pausable(kind, name, key), by="me", **about))
+
+    async def resume(self, kind: Kind, name: str = "", key: str = "") -> None:
+        await self.database.commit(end_pauses, Pausable(kind, name, key))
+        await self.give_back()
+
+    async def give_back(self) -> None:
+        """As every node does every second."""
+        while await self.database.commit(give_back, self.limits):
+            pass
+
+    async def put_aside(self, target: str = TARGET) -> int:
+        """As a node does that claims less than is due; how many runs that were."""
+        return await self.database.commit(put_aside, Passing(target=target, limits=self.limits))
 
     async def rows(self, table: Table, *conditions: Any) -> list[Any]:
         async with self.database.read() as connection:
