@@ -1,6 +1,7 @@
 """Exports spans over OTLP, by the standard variables of the environment: the extra `otel`."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -36,6 +37,8 @@ _KINDS = {Kind.SERVER: SpanKind.SERVER, Kind.INTERNAL: SpanKind.INTERNAL, Kind.C
 @asynccontextmanager
 async def exporting() -> AsyncIterator[None]:
     """Exports from a thread of its own; what a collector does not take in time is dropped, and nothing waits for it."""
+    # that a try has failed is no news, that a batch was given up is
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     exporter = Exporter(BatchSpanProcessor(OTLPSpanExporter()))
     tracing.tell(exporter.tell)
     try:
