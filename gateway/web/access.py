@@ -3,12 +3,11 @@
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from aiohttp import hdrs, web
 from yarl import URL
 
-from gateway.core.access import Role, Token
+from gateway.core.access import Role, Token, digest_of
 from gateway.core.errors import Forbidden, Unverified
 from gateway.web.address import parse
 
@@ -48,15 +47,11 @@ def _bearer(authorization: str, tokens: Sequence[Token]) -> Caller:
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise Unverified("expected Authorization: Bearer and a token")
-    given = _hash(text.strip())
-    known = [token for token in tokens if hmac.compare_digest(_hash(token.token.get_secret_value()), given)]
+    given = digest_of(text.strip())
+    known = [token for token in tokens if hmac.compare_digest(token.digest, given)]
     if not known:
         raise Unverified("this token is not known")
     return Caller(known[0].name, known[0].role)
-
-
-def _hash(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _refuse_unless_local(request: web.Request) -> None:

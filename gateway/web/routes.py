@@ -16,6 +16,7 @@ from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailabl
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
+from gateway.web.address import remote
 from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, targets
 from gateway.web.edge import EDGE
 from gateway.web.openapi import describe
@@ -108,7 +109,8 @@ def _guarded(routes: Sequence[Route]) -> Handler:
         by_method[hdrs.METH_HEAD] = by_method[hdrs.METH_GET]
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = admit(request, request.app[EDGE].current.snapshot.access.tokens)
+        edge = request.app[EDGE]
+        caller = admit(request, edge.current.snapshot.access.tokens)
         if not by_method:
             raise NotFound("the API has no such path")
         if request.method not in by_method:
@@ -118,7 +120,8 @@ def _guarded(routes: Sequence[Route]) -> Handler:
         request[CALLER] = caller
         response = await route.handler(request)
         if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
-            log.info("api.done", by=caller.name, method=route.method, path=request.path, status=response.status)
+            said = {"by": caller.name, "remote": remote(request, edge.server.trusted_proxies)}
+            log.info("api.done", **said, method=route.method, path=request.path, status=response.status)
         return response
 
     return handle

@@ -1,5 +1,7 @@
 """What no section can see alone."""
 
+from hashlib import sha256
+
 import pytest
 
 from tests.config.conftest import Load, Problems
@@ -83,6 +85,18 @@ def test_certificates_must_exist(problems: Problems, load: Load) -> None:
 
     assert problems(text, files={"a.pem": ""}) == ["config.yaml:1:34: server.tls.key: there is no such file"]
     assert load(text, files={"a.pem": "", "keys/a.key": ""}).config.server.tls is not None
+
+
+def test_a_token_may_be_known_by_its_hash_alone(problems: Problems, load: Load) -> None:
+    text = "access: {tokens: [{name: a, role: admin, %s}]}"
+    digest = sha256(b"hunter2").hexdigest()
+    tokens = [load(text % given).config.access.tokens[0] for given in (f"token_sha256: {digest}", "token: hunter2")]
+
+    assert tokens[0].digest == tokens[1].digest
+    for given in ("", f"token: hunter2, token_sha256: {digest}"):
+        assert problems(text % given)[0].endswith("expected either token or token_sha256")
+    for given in (digest.upper(), digest[1:], "hunter2"):
+        assert ".token_sha256: " in problems(text % f"token_sha256: '{given}'")[0]
 
 
 def test_two_tokens_have_two_names(problems: Problems) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway import config
 from gateway.config import ConfigurationError
+from gateway.core.access import digest_of
 from gateway.store.settings import DatabaseSettings
 from tests.config.conftest import Load
 
@@ -58,7 +59,7 @@ retention: {events: 1d, runs: 2d, audit: 3d}
     assert (server.port, server.max_body, server.slots, server.labels) == (0, 2 * 2**20, 7, ("sync",))
     assert (server.shutdown_grace, server.lease) == (timedelta(seconds=5), timedelta(seconds=3))
     assert [str(network) for network in server.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
-    assert loaded.config.access.tokens[0].token.get_secret_value() == "hunter2"
+    assert loaded.config.access.tokens[0].digest == digest_of("hunter2")
     assert loaded.config.windows["night"].lasts == timedelta(hours=4)
 
 
