@@ -4,19 +4,19 @@ Both look at the pauses while they hold the rows of targets locked: so nobody pu
 somebody else gives back what looks like its last runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
-from gateway.store.bulk import update_runs
+from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
 from gateway.store.claim import first_due
 from gateway.store.database import Database, notify
 from gateway.store.lanes import LaneLimits, lock_targets, reseat
 from gateway.store.pauses import in_force, is_of, stopped_by
-from gateway.store.schema import is_claimable, is_put_aside, pauses, runs, targets
+from gateway.store.schema import is_claimable, is_put_aside, paused_runs, pauses, runs, targets
 from gateway.store.writer import Work
 
 BATCH = 500
@@ -27,7 +27,20 @@ _DUE = (
     .order_by(runs.c.id)
     .with_for_update()
 )
-_MOVED = ("pause", "claimable")
+_MOVED = ("paused", "claimable")
+_NOTED = select(paused_runs).where(
+    paused_runs.c.pause.in_(bindparam("firsts", expanding=True)),
+    paused_runs.c.run_id.in_(bindparam("seconds", expanding=True)),
+)
+_ASIDE = (
+    select(runs.c.id, runs.c.target, runs.c.lane)
+    .where(is_put_aside, runs.c.id.in_(bindparam("wanted", expanding=True)))
+    .order_by(runs.c.id)
+    .with_for_update()
+)
+_FORGET = delete(paused_runs).where(
+    paused_runs.c.pause == bindparam("of_pause"), paused_runs.c.run_id.in_(bindparam("wanted", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +62,18 @@ def _put_aside(work: Work, passing: Passing) -> int:
     if not paused.rows:
         return 0
     due = work.connection.execute(_DUE, {"of_target": passing.target, "now": work.now, "free": BATCH}).all()
-    held = {row.id: what for row in due if (what := paused.holding(row))}
-    moved = {run_id: {"pause": what.id, "claimable": False} for run_id, what in held.items()}
-    update_runs(work.connection, _MOVED, moved)
-    _reseat(work, [row for row in due if row.id in held], passing.limits)
+    held = {row: what for row in due if (what := paused.holding(row))}
+    update_runs(work.connection, _MOVED, {row.id: {"paused": True, "claimable": False} for row in held})
+    _note(work, {(what.id, row.id) for row, several in held.items() for what in several})
+    _reseat(work, held, passing.limits)
     return len(held)
+
+
+def _note(work: Work, wanted: set[tuple[str, str]]) -> None:
+    """A run that was woken, and is put aside again, may be noted already."""
+    known = select_pairs(work.connection, _NOTED, wanted)
+    fresh = wanted.difference((row.pause, row.run_id) for row in known)
+    insert_rows(work.connection, paused_runs, [{"pause": pause, "run_id": run_id} for pause, run_id in sorted(fresh)])
 
 
 async def has_ended_pauses(database: Database) -> bool:
@@ -75,15 +95,17 @@ def _give_back(work: Work, limits: LaneLimits) -> bool:
         return False
     lock_targets(work.connection, work.connection.scalars(select(targets.c.name)))
     what = stopped_by(pause)
-    waiting = select(runs.c.id, runs.c.target, runs.c.lane).where(is_put_aside, runs.c.pause == what.id)
-    rows = work.connection.execute(waiting.order_by(runs.c.id).limit(BATCH).with_for_update()).all()
-    update_runs(work.connection, _MOVED, {row.id: {"pause": None, "claimable": row.lane is None} for row in rows})
+    noted = select(paused_runs.c.run_id).where(paused_runs.c.pause == what.id)
+    run_ids = work.connection.scalars(noted.order_by(paused_runs.c.run_id).limit(BATCH)).all()
+    rows = select_rows(work.connection, _ASIDE, run_ids)
+    update_runs(work.connection, _MOVED, {row.id: {"paused": False, "claimable": row.lane is None} for row in rows})
+    work.connection.execute(_FORGET, {"of_pause": what.id, "wanted": run_ids})
     _reseat(work, rows, limits)
-    if len(rows) < BATCH:
+    if len(run_ids) < BATCH:
         work.connection.execute(delete(pauses).where(is_of(what), pauses.c.paused_until <= work.now))
     notify(work.connection, orjson.dumps(sorted({row.target for row in rows})).decode())
     return True
 
 
-def _reseat(work: Work, moved: Sequence[Any], limits: LaneLimits) -> None:
+def _reseat(work: Work, moved: Iterable[Any], limits: LaneLimits) -> None:
     reseat(work.connection, [(row.target, row.lane) for row in moved if row.lane is not None], limits, work.now)

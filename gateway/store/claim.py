@@ -188,7 +188,7 @@ def _take_first(work: Work, wanted: Claim, count: int, paused: Pauses) -> list[C
     given = {"of_target": wanted.target, "by_node": wanted.node_id, "now": work.now, "free": count}
     if not paused.rows:
         return _in_order(work.connection.execute(_TAKE, given))
-    held = [run.id for run in work.connection.execute(_CANDIDATES, given) if paused.holding(run) is not None]
+    held = [run.id for run in work.connection.execute(_CANDIDATES, given) if paused.holding(run)]
     return _in_order(work.connection.execute(_TAKE_OTHERS, given | {"held": held}))
 
 

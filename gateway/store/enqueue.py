@@ -26,7 +26,7 @@ Key = tuple[str, str]
 """Target and key."""
 
 _MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for", "origins")
-_WOKEN = ("pause", "claimable")
+_WOKEN = ("paused", "claimable")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
 
 
@@ -178,8 +178,8 @@ class Enqueuing:
         if asker in run["origins"].split():
             return
         run["origins"] = joined(run["origins"], asker)
-        if run["pause"] is not None:
-            run["pause"], run["claimable"] = None, run["lane"] is None
+        if run["paused"]:
+            run["paused"], run["claimable"] = False, run["lane"] is None
             self._woken.add(run["id"])
 
     def _hold_longer(self, request: Request, run: dict[str, Any]) -> None:
@@ -240,7 +240,7 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "handle": request.handle,
         "following": request.following,
         "origins": _origin(request, cargo),
-        "pause": None,
+        "paused": False,
         "event_id": next(iter(cargo.event_ids), None),
         "events": len(cargo.event_ids),
         "size": cargo.size,

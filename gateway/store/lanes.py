@@ -64,9 +64,9 @@ def _reseat(connection: Connection, in_lane: Condition, limit: LaneLimit, now: d
 
 def _oldest(connection: Connection, in_lane: Condition, seats: int, _: datetime) -> set[str]:
     """The oldest runs; one that is behind another, or put aside, keeps its turn and does not start either."""
-    oldest = select(runs.c.id, runs.c.behind, runs.c.pause).where(waits_in_lane, in_lane)
+    oldest = select(runs.c.id, runs.c.behind, runs.c.paused).where(waits_in_lane, in_lane)
     rows = connection.execute(oldest.order_by(runs.c.created_at, runs.c.id).limit(seats))
-    return {row.id for row in rows if row.behind is None and row.pause is None}
+    return {row.id for row in rows if row.behind is None and not row.paused}
 
 
 def _first_due(connection: Connection, in_lane: Condition, seats: int, now: datetime) -> set[str]:

@@ -53,18 +53,20 @@ class Pauses:
     def of_everything(self) -> Any | None:
         return self.rows.get(EVERYTHING)
 
-    def holding(self, run: Requested) -> Pausable | None:
-        """What has to be resumed before a run is started: `None` as soon as anybody asks for it who is not paused.
+    def holding(self, run: Requested) -> tuple[Pausable, ...]:
+        """What keeps a run from being started: nothing as soon as anybody asks for it who is not paused.
 
-        A job that has been started at the target is followed whatever is paused.
+        So each of those that ask for it names one thing; when any of these is resumed, the run may be free. A job that
+        has been started at the target is followed whatever is paused.
         """
         if run.following:
-            return None
+            return ()
         of_key = Pausable(Kind.TARGET, run.target, run.key or "")
         if of_key in self.rows:
-            return of_key
-        held = [self._holding(one, run.key) for one in run.origins.split()]
-        return held[0] if held and all(held) else None
+            return (of_key,)
+        named = [self._holding(one, run.key) for one in run.origins.split()]
+        held = tuple(dict.fromkeys(what for what in named if what is not None))
+        return held if None not in named else ()
 
     def _holding(self, asker: str, key: str | None) -> Pausable | None:
         trigger, _, source = asker.partition("@")

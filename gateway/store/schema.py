@@ -153,7 +153,7 @@ runs = Table(
     Column("expires_at", Timestamp),
     Column("fresh_for", Span),
     Column("origins", Text, nullable=False, default="", server_default=text("''")),  # who asked for it
-    Column("pause", Text),  # for whose end it was put aside
+    Column("paused", Boolean, nullable=False, default=False, server_default=false()),  # put aside: see `paused_runs`
     Column("waited", Span, nullable=False, default=timedelta(0), server_default=text("0")),  # due in vain since started
     Column("handle", LargeBinary),  # of a job at the target: JSON
     Column("following", Boolean, nullable=False, default=False, server_default=false()),  # that job may go on
@@ -171,8 +171,8 @@ may_expire = (runs.c.state == literal_column(f"'{State.QUEUED}'")) & runs.c.expi
 may_be_fresh = is_claimable & runs.c.fresh_for.is_not(None)
 _waits = runs.c.state.in_([literal_column(f"'{state}'") for state in State if state in CLAIMABLE])
 waits_in_lane = runs.c.lane.is_not(None) & _waits
-waits_for_seat = waits_in_lane & runs.c.pause.is_(None)
-is_put_aside = runs.c.pause.is_not(None) & _waits
+waits_for_seat = waits_in_lane & runs.c.paused.is_(False)
+is_put_aside = runs.c.paused.is_(True) & _waits
 
 
 def _partial(name: str, where: Any, *columns: Column[Any]) -> None:
@@ -188,7 +188,6 @@ _partial("runs_unfinished_event", is_unfinished, runs.c.event_id)
 _partial("runs_succeeded", has_succeeded, runs.c.target, runs.c.key, runs.c.started_at)
 _partial("runs_successes", is_success, runs.c.target, runs.c.finished_at)
 _partial("runs_expiring", may_expire, runs.c.expires_at)
-_partial("runs_put_aside", is_put_aside, runs.c.pause, runs.c.id)
 _partial("runs_to_be_fresh", may_be_fresh, runs.c.target, runs.c.due_at)
 
 keys = Table(
@@ -245,6 +244,14 @@ pauses = Table(
     Column("paused_until", Timestamp),
     Column("paused_by", Name, nullable=False),
     Column("pause_reason", Prose),
+    sqlite_with_rowid=False,
+)
+
+paused_runs = Table(  # those put aside, and each pause whose end may let them go on
+    "paused_runs",
+    metadata,
+    Column("pause", Text, primary_key=True),
+    Column("run_id", Id, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -64,8 +64,8 @@ def _paused(run: Any, target: Any, paused: Pauses, now: datetime) -> str | None:
         return f"the target to be resumed, {told(target)}"
     if paused.of_everything is not None:
         return f"everything to be resumed, {told(paused.of_everything)}"
-    what = paused.holding(run)
-    return None if what is None else f"{_name(what)} to be resumed, {told(paused.rows[what])}"
+    held = (f"{_name(what)} to be resumed, {told(paused.rows[what])}" for what in paused.holding(run))
+    return next(held, None)
 
 
 def _name(what: Pausable) -> str:

@@ -27,7 +27,7 @@ class ModelRun:
     events: set[str]
     askers: set[str]
     state: State = State.QUEUED
-    aside: Paused | None = None
+    aside: frozenset[Paused] = frozenset()
     behind: str | None = None
     not_before: datetime | None = None
     superseded_by: str | None = None
@@ -38,7 +38,7 @@ class ModelRun:
 
     @property
     def claimable(self) -> bool:
-        return self.state in CLAIMABLE and self.behind is None and self.aside is None
+        return self.state in CLAIMABLE and self.behind is None and not self.aside
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Model:
         run.high |= asked.high
         run.events |= asked.events
         if asked.asker not in run.askers:
-            run.aside = None
+            run.aside = frozenset()
             run.askers.add(asked.asker)
         return run
 
@@ -120,7 +120,7 @@ class Model:
         newer.due_at = max(newer.due_at, floor)
         newer.events |= older.events
         newer.askers |= older.askers
-        older.aside = None
+        older.aside = frozenset()
 
     def rename(self, run: ModelRun, real: str) -> None:
         """Gives a new run the id that it really has."""
@@ -135,19 +135,19 @@ class Model:
     def resume(self, what: Paused) -> None:
         self.paused.discard(what)
         for run in self.runs.values():
-            run.aside = None if run.aside == what else run.aside
+            run.aside = frozenset() if what in run.aside else run.aside
 
     def put_aside(self) -> None:
         for run in self.runs.values():
             if run.claimable and run.due_at <= self.now:
                 run.aside = self._held(run)
 
-    def _held(self, run: ModelRun) -> Paused | None:
+    def _held(self, run: ModelRun) -> frozenset[Paused]:
         """A key holds its runs, and a trigger those that nobody else asks for."""
         if (of_key := (Kind.TARGET, run.key or "")) in self.paused:
-            return of_key
-        held = [(Kind.TRIGGER, asker) for asker in sorted(run.askers)]
-        return held[0] if self.paused.issuperset(held) else None
+            return frozenset([of_key])
+        held = frozenset((Kind.TRIGGER, asker) for asker in run.askers)
+        return held if held <= self.paused else frozenset()
 
     def claim(self, slots: int, limit: int) -> list[str]:
         free = min(slots, limit - sum(run.state is State.RUNNING for run in self.runs.values()))
@@ -196,7 +196,7 @@ class Model:
         if newer := self._behind(run):
             newer.behind = run.behind
         self._let_go(run, state)
-        run.state, run.behind, run.aside = state, None, None
+        run.state, run.behind, run.aside = state, None, frozenset()
 
     def _let_go(self, run: ModelRun, state: State) -> None:
         held_by, until = self.holds.get(run.key or "", (None, None))

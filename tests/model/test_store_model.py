@@ -25,7 +25,7 @@ from gateway.core.request import Priority
 from gateway.core.run import FINAL, State
 from gateway.store.claim import ClaimedRun
 from gateway.store.leases import register
-from gateway.store.pause import Kind, Pausable
+from gateway.store.pause import Kind
 from gateway.store.schema import run_events, runs
 from tests.model.store_model import Asked, Model, ModelRun, Paused
 from tests.store.invariants import check
@@ -213,8 +213,7 @@ FIELDS = ("state", "key", "payload", "behind", "superseded_by", "attempt", "fail
 
 
 def shown(run: ModelRun) -> dict[str, Any]:
-    pause = None if run.aside is None else Pausable(*place_of(run.aside)).id
-    final = {} if run.state in FINAL else {"due_at": run.due_at, "pause": pause}
+    final = {} if run.state in FINAL else {"due_at": run.due_at, "paused": bool(run.aside)}
     return {name: getattr(run, name) for name in FIELDS} | final | {"events": run.events}
 
 
@@ -226,7 +225,7 @@ async def told(scene: Scene) -> dict[str, dict[str, Any]]:
         events[link.run_id].add(link.event_id)
     return {
         row.id: {name: getattr(row, name) for name in FIELDS}
-        | ({} if row.state in FINAL else {"due_at": row.due_at, "pause": row.pause})
+        | ({} if row.state in FINAL else {"due_at": row.due_at, "paused": row.paused})
         | {"events": events[row.id]}
         for row in rows
     }

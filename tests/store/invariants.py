@@ -52,12 +52,12 @@ def _keys_name_their_holders(rows: dict[str, Any], held: dict[tuple[str, str], A
 def _those_behind_stand_behind_somebody(rows: dict[str, Any]) -> None:
     for row in rows.values():
         if row.behind is not None:
-            assert row.pause is None
+            assert not row.paused
             assert row.state == State.QUEUED
             assert not row.claimable
             assert rows[row.behind].state in UNFINISHED
         if row.lane is None:
-            assert row.claimable is (row.state in CLAIMABLE and row.behind is None and row.pause is None)
+            assert row.claimable is (row.state in CLAIMABLE and row.behind is None and not row.paused)
 
 
 def _no_event_vanishes(rows: dict[str, Any], linked: dict[str, set[str]], stored: set[str]) -> None:
@@ -78,7 +78,7 @@ def _lanes_are_used_and_not_overfilled(rows: dict[str, Any], limits: dict[str, L
     for (target, _), members in lanes.items():
         running = [row for row in members if row.state == State.RUNNING]
         seated = [row for row in members if row.claimable]
-        free = [row for row in members if row.state in CLAIMABLE and row.behind is None and row.pause is None]
+        free = [row for row in members if row.state in CLAIMABLE and row.behind is None and not row.paused]
         limit = limits[target]
         assert len(running) + len(seated) <= limit.concurrency
         if not limit.ordered:

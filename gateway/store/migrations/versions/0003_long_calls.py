@@ -14,34 +14,36 @@ Microseconds = sa.BigInteger()
 
 
 def where(condition: str) -> dict[str, Any]:
-    """The condition of a partial index."""
-    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+    """The condition of a partial index, as each database writes it."""
+    return {
+        "sqlite_where": sa.text(condition.replace("IS false", "IS 0")),
+        "postgresql_where": sa.text(condition),
+    }
 
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("origins", sa.Text(), nullable=False, server_default=sa.text("''")))
-    op.add_column("runs", sa.Column("pause", sa.Text()))
+    op.add_column("runs", sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("runs", sa.Column("waited", Microseconds, nullable=False, server_default=sa.text("0")))
     op.add_column("runs", sa.Column("handle", sa.LargeBinary()))
     op.add_column("runs", sa.Column("following", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("runs", sa.Column("progress", sa.LargeBinary()))
     op.add_column("attempts", sa.Column("dropped", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("targets", sa.Column("next_call_at", Microseconds))
-    _create_indexes()
+    _create_lane_index_anew()
     _create_live_logs()
     _create_pauses()
+    _create_paused_runs()
 
 
-def _create_indexes() -> None:
-    waiting = "state IN ('queued', 'retrying')"
+def _create_lane_index_anew() -> None:
     op.drop_index("runs_in_lane", "runs")
     op.create_index(
         "runs_in_lane",
         "runs",
         ["target", "lane", "priority", "due_at", "id"],
-        **where(f"lane IS NOT NULL AND {waiting} AND pause IS NULL"),
+        **where("lane IS NOT NULL AND state IN ('queued', 'retrying') AND paused IS false"),
     )
-    op.create_index("runs_put_aside", "runs", ["pause", "id"], **where(f"pause IS NOT NULL AND {waiting}"))
 
 
 def _create_live_logs() -> None:
@@ -67,5 +69,15 @@ def _create_pauses() -> None:
         sa.Column("paused_by", sa.String(length=100), nullable=False),
         sa.Column("pause_reason", sa.Text()),
         sa.PrimaryKeyConstraint("kind", "name", "key"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_paused_runs() -> None:
+    op.create_table(
+        "paused_runs",
+        sa.Column("pause", sa.Text(), nullable=False),
+        sa.Column("run_id", Id, nullable=False),
+        sa.PrimaryKeyConstraint("pause", "run_id"),
         sqlite_with_rowid=False,
     )
