@@ -6,6 +6,7 @@ series, whatever comes in.
 
 import asyncio
 from collections.abc import Collection, Iterable
+from itertools import product
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, disable_created_metrics
@@ -24,6 +25,7 @@ M = TypeVar("M", Counter, Histogram)
 OTHER = "(other)"
 """Stands for names that are not from this node's configuration; nothing can be called so."""
 _OWN_SOURCES = frozenset({GATEWAY, "api"})
+_COUNTED = frozenset(State) - {State.RUNNING}
 _LOOK_EVERY = 0.5
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
@@ -48,6 +50,11 @@ class _Family(Generic[M]):
         for labels in [labels for labels in self._children if labels[0] not in names]:
             del self._children[labels]
             self._metric.remove(*labels)
+
+    def begin(self, *values: Iterable[str]) -> None:
+        """Has a metric for all values of its labels."""
+        for labels in product(*values):
+            self.of(*labels)
 
 
 def _counter(name: str, says: str, *labels: str) -> _Family[Counter]:
@@ -161,13 +168,19 @@ async def watch_event_loop() -> None:
         _lags.observe(max(0.0, loop.time() - due))
 
 
-def keep(snapshot: Snapshot) -> None:
-    """Forgets what this configuration does not know any more."""
-    sources = {OTHER, *_OWN_SOURCES, *snapshot.sources, *snapshot.schedules}
+def follow(snapshot: Snapshot) -> None:
+    """Forgets what this configuration does not know any more, and begins with what is new.
+
+    A counter that begins with its first event does not grow by it, as Prometheus sees it.
+    """
+    named = {*snapshot.sources, *snapshot.schedules}
     for family in _OF_SOURCES:
-        family.keep(sources)
+        family.keep(named | _OWN_SOURCES | {OTHER})
     for of_target in _OF_TARGETS:
         of_target.keep(snapshot.targets)
+    _events.begin(named)
+    _decisions.begin(named, Verb)
+    _runs.begin(snapshot.targets, _COUNTED)
 
 
 def _source(name: str, snapshot: Snapshot) -> str:

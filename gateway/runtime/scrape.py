@@ -64,7 +64,7 @@ class Scrape:
         """All metrics in Prometheus' text format."""
         async with self._one_at_a_time:
             found = chain([*self._of_this_node()], self._of_all_nodes(await self._read()))
-            observe.keep(self._current.snapshot)
+            observe.follow(self._current.snapshot)
             return await asyncio.to_thread(generate_latest, _Page(found))  # with thousands of targets it takes a while
 
     async def _read(self) -> Reading | None:

@@ -48,6 +48,18 @@ async def test_events_are_counted_by_source_and_decision(gateway: Gateway) -> No
     assert after.since(before, "runs_total", target="sync", state="queued") == 1
 
 
+async def test_what_has_not_happened_yet_is_counted_as_nothing(tmp_path: Path) -> None:
+    """Else the first failure after a start would be no growth."""
+    new = {"sources": {"silent": OPEN}, "targets": {"unused": SETTINGS["targets"]["sync"]}}
+    async with running(tmp_path, new) as gateway:
+        now = await scraped(gateway)
+
+    assert now.get("events_total", source="silent") == 0
+    assert now.get("decisions_total", source="silent", decision="error") == 0
+    assert now.get("runs_total", target="unused", state="failed") == 0
+    assert now.get("runs_total", target="unused", state="running") is None
+
+
 async def test_runs_by_hand_are_counted(gateway: Gateway) -> None:
     before = await scraped(gateway)
 
