@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gateway.core.duration import Duration
 from gateway.core.local_time import Zone
@@ -15,6 +15,13 @@ from gateway.core.template import Template, Tree, sees
 from gateway.core.times import Between, Times
 from gateway.core.timing import Moment, Timing, instant_of
 
+EXAMPLE: dict[str, JsonValue] = {
+    "cron": "0 1 * * *",
+    "timezone": "Europe/Amsterdam",
+    "target": "sync",
+    "payload": {"site": "ams1"},
+}
+"""Of a schedule, for descriptions."""
 _ZERO = timedelta(0)
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """From which on it is looked for an instant that all members of `all` share; any other would do."""
@@ -57,6 +64,8 @@ class Key(BaseModel):
 
 class Schedule(Timing):
     """When, what for, and what if it is late, or not over when the next is due."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     KINDS: ClassVar[tuple[str, ...]] = (*Timing.KINDS, "continuous")
     TIMING: ClassVar[tuple[str, ...]] = (*KINDS, "anchor", "pause", "timezone", "start", "end")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from gateway.core.errors import Conflict, Invalid, TemplateError, Unmappable
 from gateway.core.event import Delivery, Event
@@ -13,7 +13,7 @@ from gateway.core.misfire import Tick
 from gateway.core.name import RESERVED, Name
 from gateway.core.plan import Lanes, render, seen_at_accept
 from gateway.core.request import Decision, Priority, Request
-from gateway.core.schedule import Schedule, literal
+from gateway.core.schedule import EXAMPLE, Schedule, literal
 from gateway.core.tick import tick_event
 from gateway.core.times import HORIZON
 from gateway.core.timing import instant_of
@@ -38,6 +38,8 @@ Fields = Mapping[str, Any]
 
 class NewSchedule(Schedule):
     """A schedule, and what it shall be called."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "nightly", **EXAMPLE}]})
 
     name: Name
 

@@ -27,6 +27,11 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def such_as(**example: Any) -> ConfigDict:
+    """Has the description of a body show an example."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 def _instant(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError("expected a time such as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic wants it so

@@ -13,13 +13,15 @@ from gateway.runtime.explain import Explanation, explain
 from gateway.store.history import stored_event
 from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import Model, Name, parse_body
+from gateway.web.parameters import Model, Name, parse_body, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
 
 class Explaining(Model):
     """An event that has been, or one that might come."""
+
+    model_config = such_as(event={"source": "api", "type": "site.moved", "data": {"site": "ams1"}})
 
     event_id: Name | None = None
     event: GivenEvent | None = None

@@ -11,13 +11,15 @@ from gateway.core.errors import NotFound
 from gateway.core.event import Event
 from gateway.core.ids import new_id
 from gateway.sources import Source
-from gateway.web.parameters import Instant, Key, Model, Name
+from gateway.web.parameters import Instant, Key, Model, Name, such_as
 
 API = "api"
 
 
 class GivenEvent(Model):
     """All of it is meant literally: no template of the source is asked."""
+
+    model_config = such_as(source="api", type="site.moved", subject="ams1", data={"site": "ams1"})
 
     source: Name = Field(description="A source of the configuration, or api.")
     type: Key

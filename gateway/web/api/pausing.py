@@ -16,7 +16,7 @@ from gateway.store.pauses import list_pauses
 from gateway.web.access import CALLER
 from gateway.web.api.documents import Document, PausablePage, Pauses
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import Key, Model, Reason, parse_body
+from gateway.web.parameters import Key, Model, Reason, parse_body, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Handler, Route
 
@@ -25,6 +25,8 @@ Page = Callable[[Edge, str], Awaitable[dict[str, Any]]]
 
 
 class Pausing(Model):
+    model_config = such_as(**{"for": "2h", "reason": "maintenance of the target"})
+
     lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(None, alias="for")
     reason: Reason | None = None
 
@@ -38,6 +40,8 @@ class Resuming(Model):
 
 
 class ResumingKey(Resuming):
+    model_config = such_as(key="ams1")
+
     key: Key | None = None
 
 

@@ -13,7 +13,7 @@ from gateway.store.history import RunFilter, find_run, list_runs
 from gateway.web.access import CALLER
 from gateway.web.api.documents import Listed, Run, RunPage
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import History, Model, Name, Reason, parse_body, parse_query
+from gateway.web.parameters import History, Model, Name, Reason, parse_body, parse_query, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
@@ -27,6 +27,8 @@ class RunsQuery(History):
 
 
 class Cancelling(Model):
+    model_config = such_as(reason="started by mistake")
+
     reason: Reason | None = None
 
 

@@ -16,7 +16,7 @@ from gateway.web.api.pausing import pauses_of, routes_for
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
 from gateway.web.idempotency import Repeatable, delivery_of
-from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query
+from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
@@ -28,6 +28,8 @@ class TargetsQuery(Page):
 
 
 class Running(Model):
+    model_config = such_as(payload={"site": "ams1"}, key="ams1")
+
     payload: Any = Field(default_factory=dict, description="What the target is given, literally.")
     key: Key | None = Field(None, description="Merges with a run of the same key that waits.")
     due_at: Instant | None = None
