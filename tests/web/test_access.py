@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.web.conftest import SETTINGS
 from tests.web.edges import ACCESS, TOKENS, Gateway, running
@@ -95,6 +96,17 @@ async def test_s12_a_page_of_another_site_cannot_use_a_token_either(guarded: Gat
     answer = await guarded.get("/api/v1/runs", token=TOKENS["admin"], headers={"Sec-Fetch-Site": "cross-site"})
 
     assert answer.status == 403
+
+
+async def test_of_what_is_done_it_is_said_who_did_it_and_from_where(tmp_path: Path) -> None:
+    behind_proxy = SETTINGS | {"access": ACCESS, "server": {"trusted_proxies": ["127.0.0.1/32"]}}
+    with capture_logs() as logs:
+        async with running(tmp_path, behind_proxy) as gateway:
+            headers = {"X-Forwarded-For": "198.51.100.1, 192.0.2.7"}
+            await gateway.post("/api/v1/targets/sync/pause", token=TOKENS["operator"], headers=headers)
+
+    [done] = [line for line in logs if line["event"] == "api.done"]
+    assert (done["by"], done["remote"], done["status"]) == ("the-operator", "192.0.2.7", 200)
 
 
 async def test_s12_a_body_says_that_it_is_json(gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.runtime.settings import Server
+from gateway.runtime.settings import Listener, Server
 from gateway.runtime.snapshot import Current
 from gateway.web.server import serving
 from tests.web.edges import OPEN, running
@@ -36,6 +36,24 @@ async def test_it_speaks_tls_with_its_certificate(tmp_path: Path, certificate: t
         assert (await gateway.post("/hooks/alarms", json={}, ssl=trusting)).status == 202
         with pytest.raises(aiohttp.ClientError):
             await gateway.session.get(gateway.url.replace("https", "http") + "/healthz")
+
+
+async def test_both_addresses_speak_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    cert, key = certificate
+    server = {"tls": {"cert": str(cert), "key": str(key)}, "admin": {"port": 0}}
+    trusting = ssl.create_default_context(cafile=cert)
+    async with running(tmp_path, {"server": server, "sources": {"alarms": OPEN}}) as gateway:
+        for url in (gateway.url, gateway.api_url):
+            async with gateway.session.get(f"{url}/healthz", ssl=trusting) as response:
+                assert (response.status, response.url.scheme) == (200, "https")
+
+
+async def test_an_address_that_is_taken_takes_the_other_one_down_with_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        settings = gateway.edge.current.snapshot
+        taken = Server(port=0, admin=Listener(port=gateway.port))
+        with pytest.raises(OSError, match="in use"):
+            await serving(replace(gateway.edge, current=Current(replace(settings, server=taken)))).__aenter__()
 
 
 async def test_requests_in_progress_are_answered_before_it_ends(

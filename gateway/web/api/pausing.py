@@ -27,7 +27,9 @@ Page = Callable[[Edge, str], Awaitable[dict[str, Any]]]
 class Pausing(Model):
     model_config = such_as(**{"for": "2h", "reason": "maintenance of the target"})
 
-    lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(None, alias="for")
+    lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
+        None, alias="for", description="How long, such as 2h; until it is resumed, if nothing is said."
+    )
     reason: Reason | None = None
 
 

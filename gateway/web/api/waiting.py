@@ -21,7 +21,9 @@ LOOK_AGAIN = (0.05, 1.0)
 
 
 class RunQuery(Model):
-    wait: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(hours=1))] | None = None
+    wait: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(hours=1))] | None = Field(
+        None, description="How long the answer waits for the end, such as 60s; at most 1h."
+    )
 
 
 async def reply_with_run(request: web.Request, decision: Decision, lasting: timedelta | None) -> web.Response:

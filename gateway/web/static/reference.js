@@ -55,10 +55,10 @@ function section(method, path, operation, schemas) {
       { id },
       element("h2", {}, element("code", {}, name), " ", element("span", { className: "role" }, role)),
       element("p", {}, [operation.summary, operation.description].filter(Boolean).join(". ")),
-      ...titled("Parameters", parameters.length && table(parameters.map((one) => [one.name, one.in, one, one.schema]), schemas)),
+      ...titled("Parameters", parameters.length && table(parameters.map((one) => [one.name, one.in, one, one.schema]))),
       ...titled("Body", body && fields(body, schemas)),
       ...titled("Request", element("pre", {}, curl(method, path, body && resolve(body, schemas)))),
-      ...titled("Answers", ...Object.entries(operation.responses).map(([status, one]) => answer(status, one, schemas))),
+      ...titled("Answers", ...replies(operation.responses, schemas)),
     ),
   };
 }
@@ -67,19 +67,28 @@ function titled(title, ...parts) {
   return parts[0] ? [element("h3", {}, title), ...parts] : [];
 }
 
-function answer(status, response, schemas) {
+function replies(responses, schemas) {
+  const known = Object.entries(responses);
+  const refused = known.filter(([status]) => status >= 400).map(([status, { description }]) => `${status} ${description}`);
+  return [
+    ...known.filter(([status]) => status < 400).map(([status, one]) => reply(status, one, schemas)),
+    element("p", { className: "quiet" }, `Refused with ${refused.join(", ")}`),
+  ];
+}
+
+function reply(status, response, schemas) {
   const types = Object.entries(response.content ?? {});
   const named = types.map(([type, { schema }]) => (schema ? `${typeOf(schema)} (${type})` : type)).join(", ");
   const line = `${status} ${response.description}${named ? `: ${named}` : ""}`;
   const schema = types[0]?.[1].schema;
-  const isShown = status < 400 && schema && resolve(schema, schemas).properties;
-  return isShown ? element("details", {}, element("summary", {}, line), fields(schema, schemas)) : element("div", {}, line);
+  const hasFields = schema && resolve(schema, schemas).properties;
+  return hasFields ? element("details", {}, element("summary", {}, line), fields(schema, schemas)) : element("div", {}, line);
 }
 
 function fields(schema, schemas) {
   const { properties = {}, required = [], description } = resolve(schema, schemas);
   const rows = Object.entries(properties).map(([name, one]) => [name, required.includes(name) ? "required" : "", one, one]);
-  return element("div", {}, element("p", {}, description ?? ""), table(rows, schemas));
+  return element("div", {}, element("p", {}, description ?? ""), table(rows));
 }
 
 function table(rows) {
@@ -101,9 +110,13 @@ function typeOf(schema) {
 }
 
 function limits({ default: usual, minimum, maximum, maxLength }) {
-  const known = { default: usual, "at least": minimum, "at most": maximum, "characters at most": maxLength };
-  const said = Object.entries(known).filter(([, value]) => value !== undefined && value !== null);
-  return said.length ? `(${said.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(", ")})` : "";
+  const said = [
+    minimum !== undefined && `at least ${minimum}`,
+    maximum !== undefined && `at most ${maximum}`,
+    maxLength !== undefined && `at most ${maxLength} characters`,
+    usual !== undefined && usual !== null && `default ${JSON.stringify(usual)}`,
+  ].filter(Boolean);
+  return said.length ? `(${said.join(", ")})` : "";
 }
 
 function resolve(schema, schemas) {
