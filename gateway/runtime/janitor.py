@@ -104,7 +104,7 @@ class Janitor:
     async def prune(self) -> None:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""
         now, keep = self._database.now(), self._current.snapshot.retention
-        cutoff = Cutoff(events_before=now - keep.events, runs_before=now - keep.runs)
+        cutoff = Cutoff(events_before=now - keep.events, runs_before=now - keep.runs, audit_before=now - keep.audit)
         deleted = BATCH
         while deleted >= BATCH:
             deleted = await self._database.commit(prune, cutoff)

@@ -17,6 +17,7 @@ from gateway.core.plan import Plan
 from gateway.core.request import Decision, Request
 from gateway.store import deliveries
 from gateway.store.bulk import insert_rows
+from gateway.store.counts import Count, Counts, What
 from gateway.store.database import notify
 from gateway.store.details import stored_object
 from gateway.store.enqueue import Cargo, Enqueuing
@@ -65,6 +66,7 @@ class _Accepting:
     rows: list[dict[str, Any]] = field(default_factory=list)
     redelivered: list[str] = field(default_factory=list)
     targets: set[str] = field(default_factory=set)
+    counts: Counts = field(default_factory=Counts)
 
     @classmethod
     def begin(cls, work: Work, acceptances: Sequence[Acceptance]) -> "_Accepting":
@@ -86,12 +88,14 @@ class _Accepting:
         holder = self.held.get(key) if key else None
         if holder and event.delivery and event.delivery.compared:
             self.redelivered.append(holder.event_id)
+            self.counts.add(Count(what=What.REDELIVERY, source=event.source))
             return Accepted(event_id=holder.event_id, duplicate=True)
         return self._accept_new(acceptance, None if holder else key)
 
     def _accept_new(self, acceptance: Acceptance, key: deliveries.DeliveryKey | None) -> Accepted:
         event = acceptance.event
         decisions = tuple(self._decide(step, event) for step in acceptance.plan.steps)
+        self._count(acceptance, decisions)
         stored = deliveries.store_decisions(decisions)
         until = self.work.now + event.delivery.window if event.delivery and key else None
         scope, sender_id = key or (None, None)
@@ -123,8 +127,17 @@ class _Accepting:
         self.targets.add(step.target)
         return self.enqueuing.enqueue(step, cargo_of(event))
 
+    def _count(self, acceptance: Acceptance, decisions: Sequence[Decision]) -> None:
+        event = acceptance.event
+        self.counts.add(Count(what=What.EVENT, source=event.source), event_id=event.id)
+        for step, made in zip(acceptance.plan.steps, decisions, strict=True):
+            target = step.target if isinstance(step, Request) else ""
+            count = Count(what=made.decision, source=event.source, trigger=made.trigger or "", target=target)
+            self.counts.add(count, event_id=event.id)
+
     def write(self) -> None:
         insert_rows(self.work.connection, events, self.rows)
+        self.counts.write(self.work)
         self.enqueuing.write()
         deliveries.count_redeliveries(self.work, self.redelivered)
         if self.targets:

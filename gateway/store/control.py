@@ -12,6 +12,7 @@ from gateway.core.once import Until
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import FINAL, Move, State, after
 from gateway.store.announce import Announcer, End, announce
+from gateway.store.counts import Count, count, end_of
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
@@ -28,6 +29,7 @@ class Cancellation:
     reason: str
     limits: LaneLimits = field(default_factory=dict)
     announcer: Announcer | None = None
+    counted: str = State.CANCELLED
 
 
 def cancel_runs(work: Work, cancellations: Sequence[Cancellation]) -> list[State | NotFound | Conflict]:
@@ -72,6 +74,7 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         mine.values(state=final, claimable=False, behind=None, reason=wanted.reason, finished_at=work.now)
     )
     releasing.write(wanted.limits)
+    count(work, [end_of(wanted.counted, row.trigger, row.target)])
     if wanted.announcer:
         run = connection.execute(select(runs).where(runs.c.id == row.id)).one()
         announce(work, [(wanted.announcer, End(run=run, state=final, ended_at=work.now, reason=wanted.reason))])
@@ -137,7 +140,10 @@ class _Repeating:
             depth=old.depth,
             traceparent=old.traceparent,
         )
-        return self.enqueuing.enqueue(self._requests[wanted.new_run_id], cargo)
+        decision = self.enqueuing.enqueue(self._requests[wanted.new_run_id], cargo)
+        by_hand = Count(what=decision.decision, source=cargo.source, trigger=old.trigger or "", target=old.target)
+        count(self.work, [by_hand])
+        return decision
 
 
 def _request_again(old: Any, wanted: Repetition) -> Request:

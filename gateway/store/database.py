@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
@@ -29,6 +30,7 @@ from gateway.store.writer import A, R, Transaction, Writer
 
 CHANNEL = "gateway"
 MAX_ANNOUNCED = 8000  # bytes
+_LAST_NUMBER = "SELECT max(number) FROM (SELECT max(changed) AS number FROM runs UNION SELECT max(changed) FROM events)"
 PATIENCE = 5.0  # seconds in which a database server may restart; a full or broken disk does not mend itself in them
 _NONE = 0.0
 COMMAND_TIMEOUT = 10
@@ -211,7 +213,28 @@ def _configured(engine: Engine, *, write: bool) -> Engine:
     event.listen(engine, "connect", configure)
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    if write:
+        _number_transactions(engine)
     return engine
+
+
+def _number_transactions(engine: Engine) -> None:
+    """Gives SQLite the function of PostgreSQL that numbers transactions; here later ones always have larger numbers."""
+    latest = 0
+
+    def connected(connection: Any, _: Any) -> None:
+        nonlocal latest
+        with contextlib.suppress(sqlite3.OperationalError):  # before the tables are made, there is no last one
+            [(stored,)] = connection.execute(_LAST_NUMBER)
+            latest = max(latest, stored or 0)
+        connection.create_function("txid_current", 0, lambda: latest)
+
+    def begun(_: Any) -> None:
+        nonlocal latest
+        latest = max(latest + 1, time.time_ns() // 1000)  # what was pruned, and so forgotten, had smaller ones
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
 
 
 def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool) -> AsyncEngine:

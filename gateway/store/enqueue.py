@@ -15,6 +15,7 @@ from gateway.core.once import Held, Verdict, debounced_due, decide
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import Move, State, after
 from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
+from gateway.store.counts import count, end_of
 from gateway.store.holders import HOLDERS, KEYS, LOCK_HOLDERS, LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
 from gateway.store.pauses import joined, origin
@@ -206,6 +207,7 @@ class Enqueuing:
         update_runs(self.work.connection, _MERGED, {run_id: self._runs[run_id] for run_id in self._merged - new})
         update_runs(self.work.connection, _WOKEN, {run_id: self._runs[run_id] for run_id in self._woken})
         superseded = {run_id: self._runs[run_id] for run_id in self._superseded.keys() - new}
+        count(self.work, [end_of(run["state"], run["trigger"], run["target"]) for run in superseded.values()])
         update_runs(self.work.connection, _SUPERSEDED, superseded)
         self._write_holds()
         reseat(self.work.connection, self._lanes, self.limits, self.work.now)

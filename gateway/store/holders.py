@@ -8,7 +8,7 @@ _COLUMNS = (
     *(runs.c.id, runs.c.state, runs.c.target, runs.c.lane, runs.c.created_at, runs.c.due_at, runs.c.not_before),
     *(runs.c.payload, runs.c.priority, runs.c.cancelling, runs.c.claimable, runs.c.events, runs.c.size, runs.c.missed),
     *(runs.c.event_id, runs.c.superseded_by, runs.c.finished_at, runs.c.reason, runs.c.expires_at, runs.c.fresh_for),
-    *(runs.c.following, runs.c.origins, runs.c.paused),
+    *(runs.c.following, runs.c.origins, runs.c.paused, runs.c.trigger),
 )
 KEYS = (
     select(keys.c.target, keys.c.key, keys.c.run_id, keys.c.held_until)

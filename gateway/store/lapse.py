@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, select
 from gateway.store.announce import Announcer
 from gateway.store.claim import has_expired, is_fresh
 from gateway.store.control import Cancellation, cancel_runs, lock_runs
+from gateway.store.counts import What
 from gateway.store.database import Database
 from gateway.store.lanes import LaneLimits
 from gateway.store.schema import Timestamp, may_be_fresh, may_expire, runs
@@ -45,11 +46,13 @@ def lapse(work: Work, lapsing: Sequence[Lapsing]) -> list[int]:
 
 def _lapse(work: Work, wanted: Lapsing) -> int:
     given = {"now": work.now, "of_target": wanted.target}
-    statement, reason = (_EXPIRED, EXPIRED) if wanted.target is None else (_FRESH, FRESH)
+    statement, reason, counted = (
+        (_EXPIRED, EXPIRED, What.EXPIRED) if wanted.target is None else (_FRESH, FRESH, What.FRESH)
+    )
     found = _ids(work, statement.limit(BATCH), given)
     lock_runs(work, found)
     lapsed = _ids(work, statement.where(runs.c.id.in_(found)), given)  # one may have merged another request meanwhile
-    plain = Cancellation(run_id="", reason=reason, limits=wanted.limits, announcer=wanted.announcer)
+    plain = Cancellation(run_id="", reason=reason, limits=wanted.limits, announcer=wanted.announcer, counted=counted)
     cancel_runs(work, [replace(plain, run_id=run_id) for run_id in lapsed])
     return len(lapsed)
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, select
 
 from gateway.core.ids import earliest_id
 from gateway.core.run import FINAL
-from gateway.store.schema import attempts, events, is_unfinished, keys, run_events, runs, skips
+from gateway.store.schema import attempts, audit, counts, events, is_unfinished, keys, run_events, runs, skips
 from gateway.store.writer import Work
 
 BATCH = 500
@@ -20,6 +20,7 @@ class Cutoff:
 
     events_before: datetime
     runs_before: datetime
+    audit_before: datetime
 
 
 def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
@@ -31,7 +32,9 @@ def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
 
 
 def _prune(work: Work, cutoff: Cutoff) -> int:
-    return _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_keys(work) + _prune_skips(work, cutoff)
+    pruned = _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_audit(work, cutoff)
+    _prune_counts(work, cutoff)
+    return pruned + _prune_keys(work) + _prune_skips(work, cutoff)
 
 
 def _prune_runs(work: Work, cutoff: Cutoff) -> int:
@@ -60,6 +63,16 @@ def _prune_events(work: Work, cutoff: Cutoff) -> int:
         work.connection.execute(delete(run_events).where(run_events.c.event_id.in_(ids)))
         work.connection.execute(delete(events).where(events.c.id.in_(ids)))
     return len(ids)
+
+
+def _prune_audit(work: Work, cutoff: Cutoff) -> int:
+    aged = select(audit.c.id).where(audit.c.id < earliest_id(cutoff.audit_before))
+    ids = list((work.connection.scalars(aged.order_by(audit.c.id).limit(BATCH))).all())
+    return work.connection.execute(delete(audit).where(audit.c.id.in_(ids))).rowcount if ids else 0
+
+
+def _prune_counts(work: Work, cutoff: Cutoff) -> None:
+    work.connection.execute(delete(counts).where(counts.c.period < cutoff.runs_before))
 
 
 def _prune_keys(work: Work) -> int:

@@ -5,7 +5,8 @@
 are due, so that the index a claim reads holds nothing else. `schedules` says how far each schedule has been considered
 and when to look at it next, `skips` which of its ticks made no run, and `leadership` whose task that is. `live_logs`
 holds what calls in progress have said so far, and `pauses` what people stopped beside targets and schedules. `alarms`
-says what is wrong, and who was told of it.
+says what is wrong, and who was told of it. `audit` is who did what, and `counts` how much happened: sums of what the
+other tables say, kept because nobody can count their rows while somebody waits.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    func,
     literal_column,
     text,
 )
@@ -80,6 +82,12 @@ class Prose(TypeDecorator[str]):
         )
 
 
+def _changed() -> Column[int]:
+    """The number of the transaction that wrote a row last: see `gateway.store.changes`."""
+    number = func.txid_current(type_=BigInteger)
+    return Column("changed", BigInteger, nullable=False, default=number, onupdate=number, server_default=text("0"))
+
+
 metadata = MetaData()
 
 events = Table(
@@ -100,6 +108,7 @@ events = Table(
     Column("delivery_id", Text),
     Column("delivery_until", Timestamp),
     Column("deliveries", Integer, nullable=False, default=1),
+    _changed(),
 )
 has_delivery = events.c.delivery_id.is_not(None)
 has_error = literal_column("verbs LIKE '%error%'", Boolean())
@@ -111,6 +120,7 @@ Index(
     sqlite_where=has_delivery,
     postgresql_where=has_delivery,
 )
+Index("events_changed", events.c.changed, events.c.id)
 Index("events_with_errors", events.c.id, sqlite_where=has_error, postgresql_where=has_error)
 
 runs = Table(
@@ -159,6 +169,7 @@ runs = Table(
     Column("following", Boolean, nullable=False, default=False, server_default=false()),  # that job may go on
     Column("progress", LargeBinary),
     Column("traceparent", String(55)),  # of the sender of its first event
+    _changed(),
 )
 # literals, not parameters: only so do both planners see that a partial index fits
 is_claimable = runs.c.claimable.is_(True)
@@ -179,6 +190,7 @@ def _partial(name: str, where: Any, *columns: Column[Any]) -> None:
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
+Index("runs_changed", runs.c.changed, runs.c.id)
 _partial("runs_claimable", is_claimable, runs.c.target, runs.c.priority, runs.c.due_at, runs.c.id)
 _partial("runs_running", is_running, runs.c.target, runs.c.lane, runs.c.node_id)
 _partial("runs_in_lane", waits_for_seat, runs.c.target, runs.c.lane, runs.c.priority, runs.c.due_at, runs.c.id)
@@ -348,5 +360,35 @@ alarms = Table(
     Column("times", Integer, nullable=False),
     Column("raised", Boolean, nullable=False),
     Column("told", LargeBinary, nullable=False),  # when each alert was told last: JSON
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Timestamp, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("address", String(45)),
+    Column("action", String(20), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("name", Prose),
+    Column("reason", Prose),
+    Column("asked", LargeBinary),  # what else was asked for: JSON
+    Column("outcome", Prose),
+    Column("count", Integer, nullable=False),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("period", Timestamp, primary_key=True),  # when it began
+    Column("source", Name, primary_key=True),
+    Column("trigger", Name, primary_key=True),
+    Column("target", Name, primary_key=True),
+    Column("what", String(20), primary_key=True),
+    Column("writer", Integer, primary_key=True, autoincrement=False),  # no two transactions wait for each other's rows
+    Column("number", BigInteger, nullable=False),
+    Column("last_event_id", String(36)),
     sqlite_with_rowid=False,
 )

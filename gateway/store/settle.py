@@ -24,6 +24,7 @@ from gateway.store.announce import Announcer, End, TargetTurned, Turn, Turning, 
 from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import Follow, go_on, lock_continuous
+from gateway.store.counts import count, end_of
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.live import forget, recall, write_progress
@@ -114,6 +115,8 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     _write_attempts(work, ended)
     releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
     turned, out_of_reach = _write_breakers(work, [one for one, _ in ended])
+    final = [result for _, result in ended if result.state in FINAL]
+    count(work, [end_of(result.state, result.run.trigger, result.run.target) for result in final])
     over = [(one, result) for one, result in ended if result.state in _OVER]
     announce(work, [(one.announcer, result.end) for one, result in over if one.announcer], turned, out_of_reach)
     followed = [(one, result) for one, result in over if one.run.id in continuing]

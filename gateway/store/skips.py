@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.core.misfire import Skip
 from gateway.store.bulk import insert_rows, select_rows
+from gateway.store.counts import Count, Counts, What
 from gateway.store.database import Database
 from gateway.store.schema import skips
 from gateway.store.writer import Work
@@ -37,8 +38,17 @@ def record_skips(work: Work, skipped: Mapping[str, Skipped]) -> None:
     records = {name: _records(name, latest.get(name), *concerned[name]) for name in concerned}
     fresh = [record for name, made in records.items() for record in made if record is not latest.get(name)]
     insert_rows(work.connection, skips, fresh)
+    on_record = {name: sum(record["count"] for record in made) for name, made in records.items()}
+    _count(work, {name: number - counts.get(name, 0) for name, number in on_record.items()})
     if prolonged := [_change(record) for name, record in latest.items() if record["count"] != counts[name]]:
         work.connection.execute(_PROLONG, prolonged)
+
+
+def _count(work: Work, skipped: Mapping[str, int]) -> None:
+    counts = Counts()
+    for name, number in skipped.items():
+        counts.add(Count(what=What.TICK_SKIPPED, source=name), number)
+    counts.write(work)
 
 
 def _forget_what_comes_again(connection: Connection, skipped: Mapping[str, Skipped]) -> None:

@@ -205,7 +205,7 @@ async def test_a_short_call_costs_nothing_more(scene: Scene, caller: Caller) -> 
     )
 
     assert [text for text in statements if "live_logs" in text or text.startswith("UPDATE runs SET progress")] == []
-    assert len([text for text in statements if text.startswith("INSERT")]) == 1
+    assert [text.split()[2] for text in statements if text.startswith("INSERT")] == ["attempts", "counts"]
 
 
 async def _statements(database: Database, attempted: Attempted) -> list[str]:

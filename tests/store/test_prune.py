@@ -10,7 +10,7 @@ DAY = timedelta(days=1)
 
 
 async def pruned(scene: Scene, events_after: timedelta = DAY, runs_after: timedelta = DAY) -> int:
-    cutoff = Cutoff(events_before=scene.now - events_after, runs_before=scene.now - runs_after)
+    cutoff = Cutoff(events_before=scene.now - events_after, runs_before=scene.now - runs_after, audit_before=scene.now)
     return await scene.database.commit(prune, cutoff)
 
 
