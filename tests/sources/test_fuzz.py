@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.library import bundled
-from gateway.core.errors import Rejected, Unmappable, Unparseable
+from gateway.core.errors import Rejected, Unmappable, Unparseable, Unverified
 from gateway.sources.imitate import imitate
 from gateway.sources.webhook import WebhookSource
 from tests.sources.senders import NOW, events, incoming, preset, source
@@ -49,8 +49,11 @@ def test_s20_damaged_bodies_are_mapped_or_refused(name: str, data: st.DataObject
         errors="surrogatepass"
     )
     headers = dict(bundled().load("sources", name).sample or {})["headers"]
-    with suppress(Unmappable, Unparseable):
+    try:
         signed = imitate(SOURCES[name].settings, headers, raw, NOW)
+    except Unverified:
+        return  # one sender signs what a body means as JSON: it would not have sent this one
+    with suppress(Unmappable, Unparseable):
         for made in events(SOURCES[name].to_events(incoming(raw, signed), NOW)):
             assert made is not None
             assert json.loads(made.body) == made.data
