@@ -3,26 +3,27 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from aiohttp import hdrs, web
+from pydantic import AfterValidator, Field
 
 from gateway.core.access import Role
-from gateway.core.errors import Invalid, NotFound, Unavailable
+from gateway.core.errors import NotFound, Unavailable
 from gateway.core.ids import is_id
 from gateway.core.run import FINAL
 from gateway.core.transcript import heading, log_line
 from gateway.store.logs import Part, Position, read_part
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import Model, parse_query
+from gateway.web.parameters import Model, parse_headers, parse_query
 from gateway.web.route import Media, Route
 from gateway.web.sse import Message, Messages, stream
 
 LAST_EVENT_ID = "Last-Event-ID"
 AGAIN_AFTER = 1.0
 _END = "end"
-_PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
+_PLACE = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 _NOT_ENDED = {"finished_at": None, "outcome": None, "status": None, "reason": None}
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -31,29 +32,39 @@ class LogQuery(Model):
     follow: bool = False
 
 
+def _refuse_unknown(place: str) -> str:
+    if place not in ("", _END) and not _PLACE.fullmatch(place):
+        raise ValueError("expected the id of an event of this log")
+    return place
+
+
+class Seen(Model):
+    """How far a reader has come who lost the stream."""
+
+    last: Annotated[str, AfterValidator(_refuse_unknown)] = Field(
+        "",
+        alias=LAST_EVENT_ID,
+        description="With `follow`: the id of the last event that was seen.",
+        json_schema_extra={"pattern": f"^({_END}|{_PLACE.pattern})?$"},
+    )
+
+
 async def show_log(request: web.Request) -> web.StreamResponse:
     """What its target said in each attempt, as text; followed as it grows with `follow`."""
     edge, run_id = request.app[EDGE], request.match_info["id"].lower()
     part = await read_part(edge.database, run_id, Position()) if is_id(run_id) else None
     if part is None:
         raise NotFound("there is no such run")
+    last_id = parse_headers(request, Seen).last
     if not parse_query(request, LogQuery).follow:
         return await _text(request, part)
-    last_id = request.headers.get(LAST_EVENT_ID, "")
     if last_id == _END:
         return web.Response(status=204)  # so that an EventSource does not come again
     return await stream(request, _messages(edge, run_id, _position(last_id)))
 
 
 def _position(last_id: str) -> Position:
-    """Raises `Invalid`."""
-    if not last_id:
-        return Position()
-    match = _PLACE.fullmatch(last_id)
-    if match is None:
-        errors = {LAST_EVENT_ID: "expected the id of an event of this log"}
-        raise Invalid("the headers are not as expected", errors=errors)
-    return Position(*map(int, match.groups()))
+    return Position(*map(int, last_id.split("."))) if last_id else Position()
 
 
 async def _text(request: web.Request, first: Part) -> web.StreamResponse:
@@ -122,6 +133,7 @@ ROUTES = (
         Role.VIEWER,
         show_log,
         query=LogQuery,
+        headers=Seen,
         replies={200: Media(("text/plain", "text/event-stream")), 204: None},
     ),
 )
