@@ -51,7 +51,7 @@ def settle(  # noqa: PLR0911 - one return for each thing that can have happened
             return _settlement(run, Move.SUCCEED, outcome, output=outcome.output)
         case Cancelled():
             return _settlement(run, Move.CANCEL, outcome)
-        case BrokenOff() | Lost() if run.cancelling and run.following and run.losses < MAX_LOSSES:
+        case BrokenOff() | Lost() if run.cancelling and run.following and run.losses + 1 < MAX_LOSSES:
             return _settlement(run, Move.RETRY, outcome, due_at=now, losses=run.losses + isinstance(outcome, Lost))
         case _ if run.cancelling:
             return _settlement(run, Move.CANCEL, Cancelled())
