@@ -38,8 +38,8 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    status: int = Field(200, ge=200, le=299)
-    body: str = ""
+    status: int = Field(200, ge=200, le=299, description="Of the answer.")
+    body: str = Field("", description="Its text.")
 
 
 def _refuse_own_paths(path: str) -> str:
@@ -55,8 +55,10 @@ class Settings(base.Settings):
     path: Annotated[str, AfterValidator(_refuse_own_paths)] | None = Field(
         None, pattern=r"^/[A-Za-z0-9._~/-]+$", description="Default: /hooks/ and the name."
     )
-    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(("POST",), min_length=1)
-    body: BodyKind = "json"
+    methods: tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(
+        ("POST",), min_length=1, description="Those that bring events; others get 405."
+    )
+    body: BodyKind = Field("json", description="How the body is read.")
     form_field: str | None = Field(None, description="Holds the JSON where a form is sent, by its content type.")
     verify: Verify = Field(description="How senders prove themselves; `{scheme: none}` if they cannot.")
     event: EventTemplates = EventTemplates()
@@ -90,8 +92,6 @@ class Settings(base.Settings):
             raise ValueError("item is an element of a list; say which with split")
         if self.split is not None and self.body == "cloudevents":
             raise ValueError("split: a batch of CloudEvents is split without being told to")
-        if self.split is not None and self.event.id.source and "item" not in self.event.id.names:
-            raise ValueError("event.id: all elements would have one id; make it with item")
         return self
 
 
@@ -219,7 +219,7 @@ class WebhookSource:
         if self._ignores(context):
             return None
         fields = self._read(context)
-        sender_id = fields["id"]
+        sender_id = self._of_element(fields["id"], number)
         return Event(
             id=new_id(),
             source=self.name,
@@ -236,6 +236,11 @@ class WebhookSource:
             traceparent=given(received.headers.get("traceparent")),
             delivery=self._delivery(sender_id or self._replay_of(received, number)),
         )
+
+    def _of_element(self, sender_id: str | None, number: int | None) -> str | None:
+        """Where the elements of a list share the id of their request, their places in it tell them apart."""
+        is_shared = self.settings.split is not None and "item" not in self.settings.event.id.names
+        return f"{sender_id}/{number}" if sender_id and is_shared else sender_id
 
     def _ignores(self, context: Context) -> bool:
         """What it cannot be told of is not ignored: a heartbeat too many does less harm than an alarm too few."""

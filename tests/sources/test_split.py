@@ -35,6 +35,14 @@ def test_each_element_is_an_event_that_holds_it_alone() -> None:
     assert first.id != second.id
 
 
+def test_elements_that_share_the_id_of_their_request_are_told_apart_by_their_places() -> None:
+    webhook = source(split="{{ body.items }}", event={"id": "{{ body.uid }}"})
+    received = arrived(webhook, {"uid": "a-1", "items": [1, 2]})
+
+    assert [one.sender_id for one in received.events if one] == ["a-1/0", "a-1/1"]
+    assert [one.delivery.id for one in received.events if one and one.delivery] == ["a-1/0", "a-1/1"]
+
+
 def test_an_empty_list_brings_nothing() -> None:
     assert arrived(source(**SPLIT), {"value": []}) == Arrival((), is_batch=True)
 
@@ -84,8 +92,6 @@ def test_at_most_a_thousand_events_come_with_one_request() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"split": "{{ body }}", "event": {"id": "{{ body.id }}"}}, "all elements would have one id"),
-        ({"split": "{{ body }}", "event": {"id": "fixed"}}, "all elements would have one id"),
         ({"event": {"id": "{{ item.id }}"}}, "item is an element"),
         ({"ignore": "item.kind == 'x'"}, "item is an element"),
         ({"split": "{{ item }}"}, "unknown name 'item'"),
