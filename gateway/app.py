@@ -40,8 +40,9 @@ from gateway.runtime.ticker import Ticker
 from gateway.runtime.watch import Watch
 from gateway.sources import Source, configured
 from gateway.sources.base import Settings
-from gateway.store.database import Database, DatabaseInUse, open_database, weaknesses
+from gateway.store.database import Database, DatabaseInUse, open_database
 from gateway.store.migrate import migrate
+from gateway.store.weaknesses import weaknesses
 from gateway.targets import open_targets
 from gateway.web.server import Edge, serving
 

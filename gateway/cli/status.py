@@ -25,6 +25,8 @@ def command(as_json: bool) -> None:
     leader = status["leader"] and status["leader"]["node"]
     node = status["node"]
     print_fields({"version": status["version"], "node": node["name"], "leader": leader, "ignored": node["ignored"]})
+    for weakness in status["weaknesses"]:
+        click.echo(f"The database is weak: {weakness}", err=True)
     click.echo("\nNodes")
     print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
     if status["pauses"]:

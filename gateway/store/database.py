@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -31,6 +32,9 @@ from gateway.store.writer import A, R, Transaction, Writer
 CHANNEL = "gateway"
 MAX_ANNOUNCED = 8000  # bytes
 _LAST_NUMBER = "SELECT max(number) FROM (SELECT max(changed) AS number FROM runs UNION SELECT max(changed) FROM events)"
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<before>postgres(ql)?://([^/@?]*@)?)(?P<hosts>[^/@?]*,[^/@?]*)(?P<path>/[^?]*)\??(?P<query>.*)"
+)
 PATIENCE = 5.0  # seconds in which a database server may restart; a full or broken disk does not mend itself in them
 _NONE = 0.0
 COMMAND_TIMEOUT = 10
@@ -174,23 +178,18 @@ def notify(connection: Connection, payload: str) -> None:
         connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
 
 
-async def weaknesses(database: Database) -> list[str]:
-    """Settings of the server under which a commit may be lost, in words."""
-    if database.is_sqlite:
-        return []
-    async with database.read() as connection:
-        rows = await connection.execute(
-            text("SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')")
-        )
-        return [f"{name}={setting}: a commit may be lost" for name, setting in rows if setting in ("off", "local")]
-
-
 def _driver_url(url: str) -> URL:
-    parsed = make_url(url)
+    parsed = make_url(_SEVERAL_HOSTS.sub(_as_parameters, url))
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
     if parsed.drivername not in drivers:
         raise ValueError(f"expected sqlite:///FILE or postgresql://…, got {parsed.drivername}://")
     return parsed.set(drivername=drivers[parsed.drivername])
+
+
+def _as_parameters(hosts: re.Match[str]) -> str:
+    """SQLAlchemy takes several hosts as parameters, and all of them with their ports."""
+    listed = "&".join(f"host={host if ':' in host else f'{host}:5432'}" for host in hosts["hosts"].split(","))
+    return f"{hosts['before']}{hosts['path']}?{listed}&{hosts['query']}"
 
 
 def _sqlite(url: URL, driver: str, connections: int) -> dict[str, Any]:
@@ -250,6 +249,7 @@ def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool) -> 
         connect_args={
             "timeout": 5,
             "command_timeout": COMMAND_TIMEOUT,
+            "target_session_attrs": "read-write",  # not a standby, wherever a name or a proxy may lead
             **(unprepared if settings.pgbouncer else impatient),
         },
         json_serializer=orjson.dumps,

@@ -11,10 +11,18 @@ from gateway.core.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
-# connection, resources, operator, system, corruption; read-only standby
-_AWAY_CLASSES = ("08", "53", "57", "58", "XX", "25")
+# connection, read-only standby, refused or no such database, resources, operator, system, corruption
+_AWAY_CLASSES = ("08", "25", "28", "3D", "53", "57", "58", "XX")
 _SQLITE_CONFLICTS = ("UNIQUE constraint failed",)
-_SQLITE_AWAY = frozenset({"OperationalError", "DatabaseError"})  # locked, full or read-only; malformed
+_AWAY = frozenset(
+    {
+        "OperationalError",  # SQLite: locked, full or read-only
+        "DatabaseError",  # SQLite: malformed
+        "InternalClientError",  # asyncpg: only standbys are there
+    }
+)
+_POOLED = frozenset({"26000", "42P05"})  # a prepared statement is missing, or there already: made on another connection
+_REFUSED_BY_POOLER = "unsupported startup parameter"
 
 
 class Fault(Enum):
@@ -34,9 +42,9 @@ def classify(error: Exception) -> Fault:
     code = getattr(error.orig, "sqlstate", None) or ""
     if code in _CONFLICTS or any(text in str(error.orig) for text in _SQLITE_CONFLICTS):
         return Fault.CONFLICT
-    if error.connection_invalidated or code.startswith(_AWAY_CLASSES):
+    if error.connection_invalidated or code.startswith(_AWAY_CLASSES) or _is_pooled(error):
         return Fault.AWAY
-    return Fault.AWAY if type(error.orig).__name__ in _SQLITE_AWAY else Fault.REQUEST
+    return Fault.AWAY if type(error.orig).__name__ in _AWAY else Fault.REQUEST
 
 
 def told(error: Exception) -> str:
@@ -49,4 +57,13 @@ def to_caller(error: Exception) -> Exception:
     if classify(error) is Fault.REQUEST:
         return error
     log.error("store.unavailable", error=told(error))
+    if _is_pooled(error):
+        return Unavailable("a pooler is in front of the database: it takes `pgbouncer: true`", retry_after=60)
     return Unavailable("the database cannot be used now", retry_after=2)
+
+
+def _is_pooled(error: Exception) -> bool:
+    """Whether a pooler that changes connections is in between, and nobody has told the gateway."""
+    return isinstance(error, DBAPIError) and (
+        getattr(error.orig, "sqlstate", None) in _POOLED or _REFUSED_BY_POOLER in str(error.orig)
+    )

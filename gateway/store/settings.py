@@ -19,6 +19,7 @@ class DatabaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Annotated[SecretStr, AfterValidator(_known_database)] = Field(
-        SecretStr("sqlite:///gateway.db"), description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+        SecretStr("sqlite:///gateway.db"),
+        description="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE; of several hosts A,B the primary.",
     )
     pgbouncer: bool = Field(default=False, description="No prepared statements, no LISTEN.")

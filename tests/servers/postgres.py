@@ -5,7 +5,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from tests.servers.child import ChildProcess, unprivileged_user
 from tests.servers.install import postgres_programs
@@ -18,10 +18,14 @@ _CLUSTER = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=
 
 
 class PostgreSQL:
-    """Keeps port and data over stop(), kill() and start(); close() removes everything."""
+    """Keeps port and data over stop(), kill() and start(); close() removes everything.
 
-    def __init__(self, *, fsync: bool = True) -> None:
+    With a `primary` it begins as its standby, and replicates from it until it is promoted.
+    """
+
+    def __init__(self, *, fsync: bool = True, primary: Self | None = None) -> None:
         self.port = free_port()
+        self._primary = primary
         self._programs = postgres_programs()
         self._user = unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-"))
@@ -59,6 +63,15 @@ class PostgreSQL:
         """As in a power cut: no process of it gets to do anything more."""
         self._server.kill()
 
+    def promote(self) -> None:
+        """No standby any more: from now on it takes writes."""
+        self.execute("SELECT pg_promote()")
+
+    def set(self, setting: str, value: str) -> None:
+        """For all databases; sessions learn of it a moment later."""
+        self.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+        self.execute("SELECT pg_reload_conf()")
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self._folder)
@@ -79,8 +92,10 @@ class PostgreSQL:
         return str(self._programs / name)
 
     def _initialise(self) -> None:
-        initdb = [self._program("initdb"), "-D", str(self._data), *_CLUSTER]
-        ChildProcess(initdb, folder=self._folder, user=self._user).run()
+        new = [self._program("initdb"), *_CLUSTER]
+        if self._primary:
+            new = [self._program("pg_basebackup"), "--dbname", self._primary.url, "--write-recovery-conf", "--no-sync"]
+        ChildProcess([*new, "-D", str(self._data)], folder=self._folder, user=self._user).run()
 
     def _accepts_connections(self) -> bool:
         is_ready = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -14,12 +14,10 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.store.database import DatabaseInUse, open_database, weaknesses
+from gateway.store.database import DatabaseInUse, open_database
 from gateway.store.leases import touch
-from gateway.store.migrate import migrate
 from gateway.store.schema import events, runs
 from gateway.store.settings import DatabaseSettings
-from tests.servers.postgres import PostgreSQL
 from tests.store.scene import Scene, opened, request
 
 REPOSITORY = Path(__file__).parents[2]
@@ -239,16 +237,6 @@ async def test_c07_what_is_on_disk_at_any_moment_is_whole(tmp_path: Path) -> Non
             child.send_signal(signal.SIGCONT)
             assert integrity(copy) == "ok"
             assert before <= stored_ids(copy)
-
-
-async def test_weak_settings_of_a_server_are_told(postgres: PostgreSQL, postgres_url: str) -> None:
-    name = postgres_url.rsplit("/", 1)[1]
-    async with open_database(settings(postgres_url)) as database:
-        await migrate(database)
-        assert await weaknesses(database) == []
-    postgres.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-    async with open_database(settings(postgres_url)) as database:
-        assert await weaknesses(database) == ["synchronous_commit=off: a commit may be lost"]
 
 
 async def test_the_clock_is_the_databases(database_url: str) -> None:

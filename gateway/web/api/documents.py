@@ -262,5 +262,6 @@ class Status(Document):
     node: ThisNode
     nodes: list[Node]
     leader: Leader | None
+    weaknesses: list[str]
     pauses: list[StandingPause]
     targets: list[Load]
