@@ -13,7 +13,9 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Passes bytes on to 127.0.0.1:target_port; switch() changes how, for open and new connections alike.
+    """Passes bytes on to 127.0.0.1:target_port, which may become another one for new connections.
+
+    switch() changes how, for open and new connections alike:
 
     pass       everything, also what was held before
     blackhole  nothing arrives in either direction, not even the end of a connection
@@ -25,7 +27,7 @@ class Proxy:
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
         self.mode: Mode = "refuse"
-        self._target_port = target_port
+        self.target_port = target_port
         self._up, self._down = asyncio.Event(), asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -65,7 +67,7 @@ class Proxy:
     async def _carry(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         ends = [client]
         try:
-            server_reader, server = await asyncio.open_connection("127.0.0.1", self._target_port)
+            server_reader, server = await asyncio.open_connection("127.0.0.1", self.target_port)
             ends.append(server)
             async with asyncio.TaskGroup() as directions:
                 directions.create_task(_pump(client_reader, server, self._up))
