@@ -97,6 +97,7 @@ def _configure_standard_library(threshold: int, foreign: list[Processor], render
     # below a warning, libraries talk about themselves
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
     logging.getLogger("gateway").setLevel(threshold)
+    logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)  # it logs what it raises as well
     logging.captureWarnings(capture=True)
 
 
