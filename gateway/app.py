@@ -21,6 +21,7 @@ from gateway.log import secrets_in
 from gateway.runtime import observe
 from gateway.runtime.consuming import Consuming
 from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.feed import Feed
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.janitor import Janitor
@@ -131,6 +132,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
         scrape=Scrape(database, current, health),
         reload=reload,
         watch=Watch(database),
+        feed=Feed(database),
     )
     janitor = Janitor(database, current, dispatcher, pausing)
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)

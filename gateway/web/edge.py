@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from gateway.core.errors import Unavailable
+from gateway.runtime.feed import Feed
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.pausing import Pausing
@@ -67,6 +68,7 @@ class Edge:
     scrape: Scrape
     reload: Reload
     watch: Watch
+    feed: Feed
     streams: Streams = field(default_factory=Streams)
     deadlines: Deadlines = Deadlines()
     ignored: Counter[str] = field(default_factory=Counter)

@@ -17,7 +17,7 @@ from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
 from gateway.web.address import remote
-from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, targets
+from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, stream, targets
 from gateway.web.edge import EDGE
 from gateway.web.openapi import describe
 from gateway.web.problems import failure, problem
@@ -49,6 +49,7 @@ API: tuple[Route, ...] = (
     *schedules.ROUTES,
     *pausing.ROUTES,
     *reload.ROUTES,
+    *stream.ROUTES,
     Route("GET", "/openapi.json", Role.VIEWER, show_description, replies={200: dict[str, Any]}),
 )
 

@@ -26,15 +26,19 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One event; a reader who lost the stream names the last `id` that it has seen."""
+    """One event; a reader who lost the stream names the last `id` that it has seen.
 
-    name: str
-    data: str
+    One without a name has no data either: of that, readers take only the `id`.
+    """
+
+    name: str | None = None
+    data: str = ""
     id: str | None = None
 
     def __bytes__(self) -> bytes:
         place = [] if self.id is None else [f"id: {self.id}"]
-        lines = [f"event: {self.name}", *place, *(f"data: {line}" for line in _LINE_END.split(self.data))]
+        said = [] if self.name is None else [f"data: {line}" for line in _LINE_END.split(self.data)]
+        lines = [*([] if self.name is None else [f"event: {self.name}"]), *place, *said]
         return "\n".join([*lines, "", ""]).encode(errors="replace")
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from gateway.config.model import Config
 from gateway.runtime.dispatcher import Dispatcher
+from gateway.runtime.feed import Feed
 from gateway.runtime.health import Health
 from gateway.runtime.intake import Intake
 from gateway.runtime.lease import Lease
@@ -144,6 +145,7 @@ async def _edge(
         scrape=Scrape(database, current, health),
         reload=Reload(current, lease, dispatcher, _the_same),
         watch=Watch(database),
+        feed=Feed(database),
         deadlines=deadlines,
     )
 
