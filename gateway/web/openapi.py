@@ -99,8 +99,8 @@ class _Components:
         name = schema.pop("title", None)
         return schema if name is None else self._refer(name, schema)
 
-    def fields_of(self, model: type[BaseModel]) -> Described:
-        """The schemas of the fields of a model that has no name outside."""
+    def fields_of(self, model: type[BaseModel]) -> dict[str, tuple[bool, Described]]:
+        """Of a model that has no name outside: whether each field is required, and its schema."""
         schema = self._read(model, "validation")
         required = schema.get("required", ())
         return {name: (name in required, about) for name, about in schema.get("properties", {}).items()}
