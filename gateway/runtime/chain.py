@@ -12,7 +12,7 @@ from gateway.core.alert import Alarm, Alerts, Kind, Notice, Subject, What
 from gateway.core.event import Cause, Event
 from gateway.core.ids import new_id
 from gateway.core.plan import Plan, plan
-from gateway.core.trigger import GATEWAY, RUN_ENDED
+from gateway.core.trigger import ENDS, GATEWAY, RUN_ENDED
 from gateway.runtime.alerts import Told, request
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.accept import Acceptance
@@ -50,9 +50,10 @@ class Announcement:
         return {name: alert for name, alert in self._snapshot.alerts.items() if alert.concerns(target, schedule)}
 
     def run_ended(self, end: End, first: Callable[[], Event | None]) -> Acceptance | None:
-        if not (self._listeners or end.notices):
+        has_ended = end.state in ENDS
+        if not (end.notices or (self._listeners and has_ended)):
             return None
-        run = end.run
+        run, type_ = end.run, f"{RUN_ENDED}{end.state}" if has_ended else "gateway.target.unreachable"
         told = Told(
             name=run.trigger or run.schedule or run.target,
             key=run.key,
@@ -69,7 +70,7 @@ class Announcement:
             "reason": told.reason,
             "log_tail": told.log_tail,
         }
-        event = _event(f"{RUN_ENDED}{end.state}", run.target, data, end.ended_at, run)
+        event = _event(type_, run.target, data, end.ended_at, run)
         return self._acceptance(event, end.notices, told, first)
 
     def target_turned(self, turned: TargetTurned, first: Callable[[], Event | None]) -> Acceptance | None:

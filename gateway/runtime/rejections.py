@@ -14,7 +14,7 @@ from gateway.store.raising import Sighting, raise_alarms
 
 log = structlog.get_logger(__name__)
 
-TELL_EVERY = 5.0
+TELL_EVERY = 2.0
 _MISTAKEN = frozenset({400, 401, 413, 415, 422})
 """The statuses that say that a sender and this configuration do not fit together."""
 

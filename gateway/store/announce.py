@@ -48,7 +48,10 @@ class EndedRun(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How a run has ended, and who is to be told; `log` is that of its last attempt."""
+    """How a run has ended, and who is to be told; `log` is that of its last attempt.
+
+    Or only that attempt has, a probe that failed: a target out of reach lets no run come to its end.
+    """
 
     run: EndedRun
     state: State
@@ -146,10 +149,10 @@ class _Noticing:
     def notice(self, end: End, alerts: Alerts) -> tuple[Notice, ...]:
         """Cancelled runs say nothing about what they would have done."""
         match end.state:
-            case State.FAILED if any(What.FAILING in alert.on for alert in alerts.values()):
-                return self._failed(end, alerts)
             case State.SUCCEEDED if alerts:
                 return self._succeeded(end, alerts)
+            case State.FAILED | State.RETRYING | State.SUPERSEDED if _tell_failing(alerts):
+                return self._failed(end, alerts)
             case _:
                 return ()
 
@@ -179,3 +182,7 @@ class _Noticing:
                 told = Notice(alert=name, what=What.RECOVERED, alarm=alarm, last_success=end.ended_at)
                 notices.setdefault(name, told)
         return tuple(notices.values())
+
+
+def _tell_failing(alerts: Alerts) -> bool:
+    return any(What.FAILING in alert.on for alert in alerts.values())

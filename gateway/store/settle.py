@@ -11,16 +11,15 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import or_, select, update
 
-from gateway.core import breaker
-from gateway.core.breaker import Breaker, BreakerState
-from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
+from gateway.core.breaker import Breaker
+from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
 from gateway.core.progress import Progress
 from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
-from gateway.store.announce import Announcer, End, TargetTurned, Turn, Turning, announce
+from gateway.store.announce import Announcer, End, announce
+from gateway.store.breakers import Breakers, write_breakers
 from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import Follow, go_on, lock_continuous
@@ -28,9 +27,8 @@ from gateway.store.counts import count, end_of
 from gateway.store.database import notify
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.live import forget, recall, write_progress
-from gateway.store.pause import is_paused
 from gateway.store.release import Releasing
-from gateway.store.schema import attempts, targets
+from gateway.store.schema import attempts
 from gateway.store.writer import Work
 
 
@@ -114,16 +112,25 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     _write_runs(work, [result for _, result in ended])
     _write_attempts(work, ended)
     releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
-    turned, out_of_reach = _write_breakers(work, [one for one, _ in ended])
+    breakers = write_breakers(work, [one for one, _ in ended])
     final = [result for _, result in ended if result.state in FINAL]
     count(work, [end_of(result.state, result.run.trigger, result.run.target) for result in final])
+    _tell(work, ended, breakers)
     over = [(one, result) for one, result in ended if result.state in _OVER]
-    announce(work, [(one.announcer, result.end) for one, result in over if one.announcer], turned, out_of_reach)
     followed = [(one, result) for one, result in over if one.run.id in continuing]
     go_on(work, [(continuing[one.run.id], result.state, one.follow) for one, result in followed])
     if ended:
         notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
     return results
+
+
+def _tell(work: Work, ended: Sequence[tuple[Attempted, Ended]], breakers: Breakers) -> None:
+    """Of runs that are over; and of those with which their targets were probed in vain."""
+    probed = breakers.probed
+    news = [(one, result) for one, result in ended if result.state in _OVER or one.run.target in probed]
+    announce(
+        work, [(one.announcer, result.end) for one, result in news if one.announcer], breakers.turned, breakers.open
+    )
 
 
 def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
@@ -241,56 +248,3 @@ _OUTCOMES = {
     "BrokenOff": "broken off",
     "Cancelled": "cancelled",
 }
-
-
-def _write_breakers(work: Work, attempted: Sequence[Attempted]) -> tuple[list[Turning], set[str]]:
-    """Those targets that are held back by their breakers from now on, or not any more; and those that are out of reach.
-
-    What people have paused stays so, whatever its breaker does.
-    """
-    latest = {one.run.target: one for one in attempted}
-    failed = {one.run.target for one in attempted if not isinstance(one.outcome, Succeeded)}
-    turned = [_turning(latest[name], Turn.RESUMED, work.now) for name in _close_breakers(work, latest.keys() - failed)]
-    out_of_reach = set()
-    rows = work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))) if failed else ()
-    for row in rows:
-        before = BreakerState(row.breaker_failures, row.breaker_pause, row.open_until)
-        state = before
-        for one in (one for one in attempted if one.run.target == row.name):
-            state = breaker.after(state, one.outcome, one.breaker, work.now)
-        if state != before:
-            values = {"breaker_failures": state.failures, "breaker_pause": state.pause, "open_until": state.open_until}
-            work.connection.execute(update(targets).where(targets.c.name == row.name).values(values))
-        if before.has_opened != state.has_opened and not is_paused(row, work.now):
-            turn = Turn.PAUSED if state.has_opened else Turn.RESUMED
-            turned.append(_turning(latest[row.name], turn, work.now, state))
-        if state.has_opened:
-            out_of_reach.add(row.name)
-    return turned, out_of_reach
-
-
-def _close_breakers(work: Work, names: set[str]) -> list[str]:
-    """Of these targets, which all could be reached, those whose breakers had opened."""
-    if not names:
-        return []
-    probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
-    disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
-    found = select(targets).where(targets.c.name.in_(sorted(names)), disturbed)
-    rows = work.connection.execute(found.order_by(targets.c.name).with_for_update()).all()
-    if rows:
-        closed = {"breaker_failures": 0, "breaker_pause": None, "open_until": None}
-        work.connection.execute(update(targets).where(targets.c.name.in_([row.name for row in rows])).values(closed))
-    return [row.name for row in rows if row.breaker_pause is not None and not is_paused(row, work.now)]
-
-
-def _turning(one: Attempted, turn: Turn, now: datetime, state: BreakerState | None = None) -> Turning:
-    turned = TargetTurned(
-        target=one.run.target,
-        turn=turn,
-        at=now,
-        by="breaker",
-        reason=f"{state.failures} failures in a row: {one.outcome.reason}" if state and state.has_opened else None,
-        until=state.open_until if state else None,
-        cause=one.run,
-    )
-    return one.announcer, turned

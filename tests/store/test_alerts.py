@@ -144,6 +144,25 @@ async def test_x02_an_outage_is_told_once_for_all_keys(scene: Scene) -> None:
     assert [what for what, *_ in await watched.what()] == ["failing", "recovered"]
 
 
+async def test_x02_what_cannot_be_reached_is_failing_although_its_runs_are_still_tried(scene: Scene) -> None:
+    """With hundreds of them waiting none would ever come to its end; a short blip is nothing, though."""
+    watched = Watched(scene, alerted(ops={"on": ["failing", "recovered"], "after": 2}))
+    for number in range(30):
+        scene.later(request(f"site-{number}"))
+    await scene.accept_later()
+    gone = RetryableFailure(reason="connection refused", reached=False)
+    told = []
+    for _ in range(10):
+        await watched.ends(await scene.claim_one(limit=1), gone, retry=Retry())
+        told.append(len(await watched.told()))
+        scene.wait(600 * SECOND)
+    await watched.ends(await scene.claim_one(), Succeeded())
+
+    assert told == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert [what for what, *_ in await watched.what()] == ["failing", "recovered"]
+    assert State.FAILED not in await scene.states()
+
+
 async def test_an_alert_is_not_told_about_its_own_target(scene: Scene) -> None:
     await serve(scene, CHAT)
     watched = Watched(scene, alerted())

@@ -46,7 +46,7 @@ async def tidy(scene: Scene) -> None:
 async def turns(scene: Scene) -> list[tuple[str, Any]]:
     """What was announced, and who did it."""
     rows = await scene.rows(events, events.c.type.like("gateway.target.%"))
-    return [(row.type, orjson.loads(row.body)["by"]) for row in sorted(rows, key=lambda row: row.id)]
+    return [(row.type, orjson.loads(row.body).get("by")) for row in sorted(rows, key=lambda row: row.id)]
 
 
 async def test_a_pause_by_hand_is_told_once(scene: Scene) -> None:
@@ -95,11 +95,13 @@ async def test_p8_an_open_breaker_is_told_once_however_long_it_stays_so(scene: S
         scene.wait(10 * MINUTE)
         run = await scene.claim_one()
     await watched.ends(run, Succeeded())
-    [told] = await watched.told()
+    paused, failing, recovered = await watched.told()
 
-    assert (told["what"], told["name"]) == ("paused", TARGET)
-    assert told["reason"] == "2 failures in a row: connection refused"
-    assert await turns(scene) == [("gateway.target.paused", "breaker")]
+    assert (paused["what"], paused["name"]) == ("paused", TARGET)
+    assert paused["reason"] == "2 failures in a row: connection refused"
+    assert (failing["what"], failing["name"], failing["consecutive_failures"]) == ("failing", "t", 1)
+    assert (recovered["what"], recovered["name"], recovered["consecutive_failures"]) == ("recovered", "t", 3)
+    assert await turns(scene) == [("gateway.target.paused", "breaker"), ("gateway.target.unreachable", None)]
 
 
 async def test_a_breaker_opens_and_closes_for_all_who_listen(scene: Scene) -> None:
