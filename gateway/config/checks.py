@@ -56,6 +56,7 @@ def errors(checked: Checked) -> Iterator[Problem]:
     yield from _unknown_targets(checked)
     yield from _unknown_schedules(checked)
     yield from _unknown_windows(checked)
+    yield from _successes_that_are_forgotten(checked)
     yield from _names_of_sources_and_schedules(checked)
     yield from _shared_paths(checked)
     yield from _open_to_everybody(checked)
@@ -143,6 +144,12 @@ def _unknown_windows(checked: Checked) -> Iterator[Problem]:
     for path, window in wanted.items():
         if window is not None and window not in windows:
             yield checked.unknown(path, "window", windows)
+
+
+def _successes_that_are_forgotten(checked: Checked) -> Iterator[Problem]:
+    for name, target in checked.config.targets.items():
+        if target.stale_after is not None and target.stale_after > checked.config.retention.runs:
+            yield checked.problem(("targets", name, "stale_after"), "is longer than runs are kept: see retention.runs")
 
 
 def _names_of_sources_and_schedules(checked: Checked) -> Iterator[Problem]:

@@ -310,3 +310,11 @@ def test_p9_a_misspelt_thing_to_tell_gets_the_nearest_word(problems: Problems) -
 
     assert problem.startswith("config.yaml:2:35: alerts.ops.on.0: should be 'failing', 'recovered', 'stale'")
     assert problem.endswith("did you mean 'failing'?")
+
+
+def test_p9_a_success_that_is_forgotten_says_nothing(problems: Problems) -> None:
+    text = "targets: {demo: {kind: http, url: http://x, stale_after: 31d}}"
+
+    assert problems(text) == [
+        "config.yaml:1:58: targets.demo.stale_after: is longer than runs are kept: see retention.runs"
+    ]
