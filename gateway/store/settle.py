@@ -125,18 +125,20 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
 
 
 def _tell(work: Work, ended: Sequence[tuple[Attempted, Ended]], breakers: Breakers) -> None:
-    """Of runs that are over; and of those with which their targets were probed in vain."""
-    probed = breakers.probed
-    news = [(one, result) for one, result in ended if result.state in _OVER or one.run.target in probed]
-    announce(
-        work, [(one.announcer, result.end) for one, result in news if one.announcer], breakers.turned, breakers.open
-    )
+    """Of runs that are over, and of calls that have probed their targets in vain."""
+    probes = {one.run.id for one, _ in ended if one.run.target in breakers.probed and _has_failed(one)}
+    news = [(one, result) for one, result in ended if result.state in _OVER or one.run.id in probes]
+    told = [(one.announcer, result.end) for one, result in news if one.announcer]
+    announce(work, told, breakers.turned, breakers.open)
 
 
 def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
-    failed = (RetryableFailure, PermanentFailure)
-    names = [one.run.target for one in attempted if one.run.lane is not None or isinstance(one.outcome, failed)]
+    names = [one.run.target for one in attempted if one.run.lane is not None or _has_failed(one)]
     lock_targets(work.connection, names)
+
+
+def _has_failed(one: Attempted) -> bool:
+    return isinstance(one.outcome, RetryableFailure | PermanentFailure)
 
 
 def _settle(work: Work, one: Attempted, releasing: Releasing) -> Ended | None:
