@@ -27,12 +27,14 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100)
-    token: Annotated[SecretStr, AfterValidator(_refuse_empty)] | None = None
+    name: str = Field(min_length=1, max_length=100, description="What the records call whoever bears it.")
+    token: Annotated[SecretStr, AfterValidator(_refuse_empty)] | None = Field(
+        None, description="What is sent as `Authorization: Bearer …`."
+    )
     token_sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="Its hash instead, for a file that shall not hold it."
     )
-    role: Role
+    role: Role = Field(description="viewer looks; operator also acts; admin also writes schedules.")
 
     @model_validator(mode="after")
     def _check_one_of_both(self) -> Self:

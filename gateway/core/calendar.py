@@ -17,7 +17,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _EPOCH = date(1970, 1, 1)
 _MONDAY = date(1969, 12, 29)  # of the week that the epoch is in
-_EVERY = Field(None, ge=1, le=1000)
+_EVERY = Field(None, ge=1, le=1000, description="Every so many of them; exactly one of these four.")
 
 
 def parse_time(text: object) -> time:

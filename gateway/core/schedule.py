@@ -59,7 +59,7 @@ class Key(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: Annotated[Template, sees("event")]
+    key: Annotated[Template, sees("event")] = Field(description="Requests with one key meet, whoever makes them.")
 
 
 class Schedule(Timing):
@@ -77,7 +77,7 @@ class Schedule(Timing):
     start: Moment | None = Field(None, description="No tick before it.")
     end: Moment | None = Field(None, description="No tick from then on.")
     jitter: Annotated[Duration, Field(ge=_ZERO)] = Field(_ZERO, description="Starts up to so much later.")
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="Whether there are ticks at all.")
     target: str | None = Field(None, description="Without one, it is only a source that triggers listen to.")
     payload: Annotated[Tree, sees("event")] = Field(Tree({}), description="What the target is given.")
     once: Key | None = Field(None, description="Default key: the name of the schedule.")

@@ -87,7 +87,7 @@ class Trigger(BaseModel):
         tuple[Match, ...], BeforeValidator(_written_out, json_schema_input_type=str | Match | list[str | Match])
     ] = Field(description="A source's name, {source, type}, {run, state}, or a list of these.")
     when: Annotated[Expression, sees("event", "item")] | None = Field(None, description="Fires only if this holds.")
-    target: str
+    target: str = Field(description="Name of the target that is requested.")
     payload: Annotated[Tree, sees("event", "item")] = Field(Tree({}), description="What the target is given.")
     once: Once | None = Field(None, description="Without it every event makes a run of its own.")
     debounce: Duration | None = Field(None, description="Wait for so long a silence; needs `once`.")

@@ -20,8 +20,8 @@ class _Section(BaseModel):
 class Tls(_Section):
     """The certificate that the gateway shows, and its key; PEM files."""
 
-    cert: Path
-    key: Path
+    cert: Path = Field(description="PEM file of the certificate, with those that lead to its authority.")
+    key: Path = Field(description="PEM file of its key, without a passphrase.")
 
 
 class Listener(_Section):
@@ -55,12 +55,14 @@ class Server(Listener):
 class Access(_Section):
     """Who may use API, dashboard and command line."""
 
-    tokens: tuple[Token, ...] = ()
+    tokens: tuple[Token, ...] = Field((), description="Without any, the API answers on loopback only.")
 
 
 class Retention(_Section):
     """How long things are kept once they are over."""
 
-    events: Annotated[Duration, _POSITIVE] = timedelta(days=7)
-    runs: Annotated[Duration, _POSITIVE] = timedelta(days=30)
-    audit: Annotated[Duration, _POSITIVE] = timedelta(days=365)
+    events: Annotated[Duration, _POSITIVE] = Field(timedelta(days=7), description="From when they were received.")
+    runs: Annotated[Duration, _POSITIVE] = Field(
+        timedelta(days=30), description="From their end, with attempts and logs; what was skipped and counted, too."
+    )
+    audit: Annotated[Duration, _POSITIVE] = Field(timedelta(days=365), description="Who did what.")

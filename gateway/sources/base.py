@@ -28,5 +28,5 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
+    kind: str = Field(description="What it is; a preset says so by itself.")
     dedup: Dedup = Dedup()

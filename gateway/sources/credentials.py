@@ -16,7 +16,7 @@ class Token(Scheme):
     """A secret that is sent along."""
 
     scheme: Literal["token"]
-    place: Place = Field("header", alias="in")
+    place: Place = Field("header", alias="in", description="Where it stands.")
     name: str = Field(min_length=1, description="Of the header, the query parameter, or the field of the body.")
     prefix: str = Field("", description="What stands before it, such as `Bearer `.")
     secret: Secrets = Field(description="One, or a list such as [new, old].")
@@ -64,7 +64,7 @@ class Basic(Scheme):
     """User and password of HTTP (RFC 7617)."""
 
     scheme: Literal["basic"]
-    username: str = Field(pattern="^[^:]+$")
+    username: str = Field(pattern="^[^:]+$", description="The only one that is let in.")
     password: Secrets = Field(description="One, or a list such as [new, old].")
 
     def check(self, received: Received) -> None:

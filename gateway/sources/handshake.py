@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.core.compiling import Context
 from gateway.core.errors import Rejected, TemplateError, Unmappable
@@ -19,8 +19,8 @@ class Challenge(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    when: Annotated[Expression, sees("body", "headers", "query", "raw")]
-    reply: Annotated[Template, sees("body", "headers", "query", "raw")]
+    when: Annotated[Expression, sees("body", "headers", "query", "raw")] = Field(description="Holds for the question.")
+    reply: Annotated[Template, sees("body", "headers", "query", "raw")] = Field(description="The text of the answer.")
 
     def answer(self, context: Context) -> str | None:
         """The answer, if this is the question: what `when` cannot be told of is none. Raises `Unmappable`."""

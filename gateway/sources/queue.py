@@ -16,7 +16,7 @@ class Binding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    exchange: str = Field(min_length=1, max_length=MAX_NAME)
+    exchange: str = Field(min_length=1, max_length=MAX_NAME, description="Its name.")
     routing_key: str = Field("", max_length=MAX_NAME, description="With the wildcards * and # on a topic exchange.")
 
 
@@ -34,12 +34,12 @@ class Settings(base.Settings):
     url: Annotated[SecretStr, AfterValidator(_check_address)] = Field(
         description="amqp:// or amqps://, with account and virtual host; sources with the same share a connection."
     )
-    queue: str = Field(min_length=1, max_length=MAX_NAME)
+    queue: str = Field(min_length=1, max_length=MAX_NAME, description="Its name.")
     declare_: bool = Field(True, alias="declare", description="As a durable quorum queue; false uses it as it is.")
-    bindings: tuple[Binding, ...] = ()
+    bindings: tuple[Binding, ...] = Field((), description="What it receives from where.")
     prefetch: int = Field(200, ge=1, le=1000, description="Messages that may be on their way into the database.")
     single_active_consumer: bool = Field(False, description="Only one node consumes, the others wait.")
-    body: Kind = "json"
+    body: Kind = Field("json", description="How messages are read.")
     event: MessageTemplates = MessageTemplates()
     headers: tuple[str, ...] = Field((), description="Headers of the message that are kept with the event.")
 

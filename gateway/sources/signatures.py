@@ -38,11 +38,11 @@ class Timestamp(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    header: HeaderName
+    header: HeaderName = Field(description="Where it stands.")
     prefix: str = Field(
         "", pattern="^[^,]*$", description="What stands before it in a list, such as `t=` in `t=1,v1=2`."
     )
-    tolerance: Duration = timedelta(minutes=5)
+    tolerance: Duration = Field(timedelta(minutes=5), description="How far from now, both ways.")
 
     def sent(self, headers: Headers) -> str:
         """The number as it was sent. Raises `Unverified`."""
@@ -64,9 +64,9 @@ class Hmac(Scheme):
     """A keyed hash of the body, or of a message made with it."""
 
     scheme: Literal["hmac"]
-    header: HeaderName
-    algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = "sha256"
-    encoding: Encoding = "hex"
+    header: HeaderName = Field(description="Where the signature stands.")
+    algorithm: Literal["sha1", "sha256", "sha384", "sha512"] = Field("sha256", description="Of the hash.")
+    encoding: Encoding = Field("hex", description="How the signature is written.")
     prefix: str = Field("", pattern="^[^,]*$", description="What stands before the signature, such as `sha256=`.")
     secret: Secrets = Field(description="One, or a list such as [new, old].")
     message: Annotated[Template, sees("headers", "raw", "timestamp")] | None = Field(
@@ -142,7 +142,7 @@ class StandardWebhooks(Scheme):
     signed: Literal["raw", "ascii-json"] = Field(
         "raw", description="The body as sent, or its compact JSON in which all but ASCII is escaped."
     )
-    tolerance: Duration = timedelta(minutes=5)
+    tolerance: Duration = Field(timedelta(minutes=5), description="How far its timestamp may be from now, both ways.")
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:

@@ -40,7 +40,7 @@ class Settings(BaseModel):
     LATE_IS_UNREACHED: ClassVar[bool] = True
     """Whether a time-out says that the target could not be reached: what its breaker counts."""
 
-    kind: str
+    kind: str = Field(description="What it is; a preset says so by itself.")
     timeout: Duration = Field(timedelta(minutes=5), description="Of one attempt.")
     concurrency: int | None = Field(None, ge=1, description="Runs at once over all nodes; 1, or 16 with per_key.")
     per_key: PerKey | None = None

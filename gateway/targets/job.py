@@ -21,8 +21,8 @@ class Asking(Request):
 
     sends_payload: ClassVar[bool] = False
 
-    method: Method = "GET"
-    url: Annotated[_JobTemplate, AfterValidator(check_url)]
+    method: Method = Field("GET", description="Of the request.")
+    url: Annotated[_JobTemplate, AfterValidator(check_url)] = Field(description="Where it goes: http:// or https://.")
     headers: dict[HeaderName, Annotated[_JobTemplate, AfterValidator(check_header)]] = Field(
         {}, description="Beside the target's own, which are sent where the host is the same."
     )

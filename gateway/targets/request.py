@@ -60,8 +60,10 @@ class Request(BaseModel):
 
     sends_payload: ClassVar[bool] = True
 
-    method: Method = "POST"
-    url: Annotated[RequestTemplate, AfterValidator(check_url)]
+    method: Method = Field("POST", description="Of the request.")
+    url: Annotated[RequestTemplate, AfterValidator(check_url)] = Field(
+        description="Where it goes: http:// or https://."
+    )
     headers: dict[HeaderName, HeaderValue] = Field({}, description="Sent beside the gateway's own.")
     json_body: RequestTree | None = Field(None, alias="json", description="Body: any value, as JSON.")
     form: Annotated[RequestTree, AfterValidator(check_form)] | None = Field(None, description="Body: an HTML form.")

@@ -38,7 +38,7 @@ class Settings(Readiness, Rules, Request, Connection, base.Settings):
     """A target that is called over HTTP and tells of its work in server-sent events."""
 
     kind: Literal["sse"]
-    method: Method = "GET"
+    method: Method = Field("GET", description="Of the request.")
     first_byte_timeout: Duration = Field(
         timedelta(seconds=60), gt=timedelta(0), description="From the request to the first byte of the stream."
     )

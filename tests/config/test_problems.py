@@ -18,7 +18,7 @@ GOOD = f"sources: {{hook: {HOOK}}}\ntargets: {{demo: {TARGET}}}\n"
         ("server:\n  prot: 1", ["2:3: server.prot: unknown key; did you mean 'port'?"]),
         ("server:\n  xyzzy: 1", ["2:3: server.xyzzy: unknown key"]),
         ("server: {tls: {crt: a, key: b}}", [
-            "1:10: server.tls.cert: is missing",
+            "1:10: server.tls.cert: is missing: PEM file of the certificate, with those that lead to its authority.",
             "1:16: server.tls.crt: unknown key; did you mean 'cert'?",
         ]),
         ("<<: {a: 1}", ["1:1: <<: unknown key"]),
@@ -114,7 +114,7 @@ def test_a_wrong_section_gets_its_places(problems: Problems, text: str, expected
 @pytest.mark.parametrize(
     ("trigger", "expected"),
     [
-        ("{on: hook}", ["3:12: triggers.t.target: is missing"]),
+        ("{on: hook}", ["3:12: triggers.t.target: is missing: Name of the target that is requested."]),
         ("{on: [], target: demo}", ["3:16: triggers.t.on: expected at least one source"]),
         ("{on: hook, target: dmo}", ["3:34: triggers.t.target: there is no target 'dmo'; did you mean 'demo'?"]),
         ("{on: hok, target: demo}", [
