@@ -59,10 +59,10 @@ def test_each_outcome_makes_its_move(outcome: Outcome, cancelling: bool, move: M
 
 @pytest.mark.parametrize("outcome", [Lost(), BrokenOff()])
 def test_a_job_that_goes_on_has_still_to_be_cancelled_but_not_for_ever(outcome: Outcome) -> None:
-    cancelled = {"cancelling": True, "following": True}
+    young, old = (tried(losses=losses, cancelling=True, following=True) for losses in (0, MAX_LOSSES))
 
-    assert settled(tried(**cancelled), outcome).move is Move.RETRY
-    assert settled(tried(losses=MAX_LOSSES, **cancelled), outcome).move is Move.CANCEL
+    assert settled(young, outcome).move is Move.RETRY
+    assert settled(old, outcome).move is Move.CANCEL
 
 
 @pytest.mark.parametrize(("state", "outcome", "cancelling"), list(product(State, OUTCOMES, [False, True])))

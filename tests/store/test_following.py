@@ -1,5 +1,6 @@
 """Runs whose calls have started a job at the target that may go on without us."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,8 +15,8 @@ HANDLE = {"started": {"json": {"id": "job-1"}}}
 
 
 async def keep(scene: Scene, run: ClaimedRun, **changes: Any) -> bool:
-    wanted = {"run_id": run.id, "node_id": run.node_id, "attempt": run.attempt, "handle": orjson.dumps(HANDLE)}
-    return await scene.database.commit(keep_handles, Checkpoint(**(wanted | changes)))
+    wanted = Checkpoint(run_id=run.id, node_id=run.node_id, attempt=run.attempt, handle=orjson.dumps(HANDLE))
+    return await scene.database.commit(keep_handles, replace(wanted, **changes))
 
 
 GOES_ON = Job(handle=HANDLE, following=True)
