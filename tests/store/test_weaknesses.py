@@ -14,6 +14,7 @@ from tests.faults.disk import small_disk
 from tests.servers.postgres import PostgreSQL
 from tests.waiting import until
 
+NONE: list[str] = []
 TRAILING = "commits do not wait for standbys: one that takes over may lack the latest (synchronous_standby_names)"
 
 
@@ -66,7 +67,7 @@ async def test_of_a_server_with_a_standby(primary: PostgreSQL) -> None:
     async def weak() -> list[str]:
         return await told(primary.url)
 
-    await until(weak, [], "weaknesses")
+    await until(weak, NONE, "weaknesses")
     primary.set("synchronous_commit", "local")
     await until(weak, [TRAILING], "weaknesses")
 
