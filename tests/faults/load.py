@@ -18,10 +18,11 @@ AGAIN_AFTER = 0.05
 class Load:
     """Sends to all nodes in turn, as a load balancer would, until the `async with` block is left."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], *, pause: float = PAUSE) -> None:
         self.accepted: dict[str, Reply] = {}
         self.refused: list[Reply] = []
         self._urls = urls
+        self._pause = pause
         self._names = (f"event-{number}" for number in count())
         self._open = True
 
@@ -45,7 +46,7 @@ class Load:
         while self._open:
             name = next(self._names)
             self.accepted[name] = await self._until_accepted(name)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)
 
     async def _until_accepted(self, name: str) -> Reply:
         while True:
