@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, select
 
 from gateway.core.ids import earliest_id
 from gateway.core.run import FINAL
-from gateway.store.schema import attempts, audit, counts, events, is_unfinished, keys, run_events, runs, skips
+from gateway.store.schema import alarms, attempts, audit, counts, events, is_unfinished, keys, run_events, runs, skips
 from gateway.store.writer import Work
 
 BATCH = 500
@@ -34,7 +34,7 @@ def prune(work: Work, cutoffs: Sequence[Cutoff]) -> list[int]:
 def _prune(work: Work, cutoff: Cutoff) -> int:
     pruned = _prune_runs(work, cutoff) + _prune_events(work, cutoff) + _prune_audit(work, cutoff)
     _prune_counts(work, cutoff)
-    return pruned + _prune_keys(work) + _prune_skips(work, cutoff)
+    return pruned + _prune_keys(work) + _prune_skips(work, cutoff) + _prune_alarms(work, cutoff)
 
 
 def _prune_runs(work: Work, cutoff: Cutoff) -> int:
@@ -83,3 +83,8 @@ def _prune_keys(work: Work) -> int:
 
 def _prune_skips(work: Work, cutoff: Cutoff) -> int:
     return work.connection.execute(delete(skips).where(skips.c.to < cutoff.runs_before)).rowcount
+
+
+def _prune_alarms(work: Work, cutoff: Cutoff) -> int:
+    """Of keys that never came back, and of what is not configured any more."""
+    return work.connection.execute(delete(alarms).where(alarms.c.latest < cutoff.runs_before)).rowcount

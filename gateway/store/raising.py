@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from gateway.core.alert import Alarm, Kind, Notice, Subject, What
 from gateway.core.ids import earliest_id
@@ -120,12 +120,18 @@ class Mistake:
     errors: tuple[Decision, ...]
 
 
+MISTAKES = (
+    select(*(events.c[name] for name in ("id", "source", "type", "received_at", "decisions")))
+    .where(has_error, events.c.id >= bindparam("since"))
+    .order_by(events.c.id.desc())
+    .limit(MOST_ERRORS)
+)
+
+
 async def recent_mistakes(database: Database, since: datetime) -> list[Mistake]:
     """Those of events that came since, oldest first."""
-    columns = [events.c[name] for name in ("id", "source", "type", "received_at", "decisions")]
-    found = select(*columns).where(has_error, events.c.id >= earliest_id(since))
     async with database.read() as connection:
-        rows = (await connection.execute(found.order_by(events.c.id.desc()).limit(MOST_ERRORS))).all()
+        rows = (await connection.execute(MISTAKES, {"since": earliest_id(since)})).all()
     return [_mistake(row) for row in reversed(rows)]
 
 

@@ -111,7 +111,7 @@ events = Table(
     _changed(),
 )
 has_delivery = events.c.delivery_id.is_not(None)
-has_error = literal_column("verbs LIKE '%error%'", Boolean())
+has_error = events.c.verbs.like(literal_column("'%error%'"))
 Index(
     "delivery_key",
     events.c.delivery_id,  # the telling column first: a young database has no statistics to find it by
