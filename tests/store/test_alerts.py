@@ -15,12 +15,11 @@ from gateway.core.run import State
 from gateway.runtime.chain import announcement
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.lanes import lock_targets
-from gateway.store.prune import Cutoff, prune
 from gateway.store.schema import alarms, events, runs
 from gateway.store.settle import Attempted, Ended, settle_attempts
 from gateway.store.writer import Work
 from tests.store.clockwork import EMPTY, configured
-from tests.store.scene import HOUR, NOW, SECOND, TARGET, Scene, opened, request
+from tests.store.scene import HOUR, SECOND, TARGET, Scene, opened, request
 from tests.store.watched import CHAT, Watched, alerted
 
 
@@ -207,17 +206,6 @@ async def test_nodes_that_settle_at_once_tell_it_once(postgres_scene: Scene, kep
 
     assert len(await watched.told()) == 1
     assert [row.times for row in await scene.rows(alarms)] == [30]
-
-
-async def test_what_never_came_back_is_forgotten_with_its_runs(scene: Scene) -> None:
-    watched = Watched(scene, alerted())
-    await watched.fails("once and never again")
-    scene.wait(HOUR)
-    await watched.fails("again and again")
-    cutoff = Cutoff(events_before=NOW, runs_before=scene.now - HOUR + SECOND, audit_before=NOW)
-    await scene.database.commit(prune, cutoff)
-
-    assert [row.key for row in await scene.rows(alarms)] == ["again and again"]
 
 
 async def test_triggers_and_alerts_listen_to_the_same_event(scene: Scene) -> None:
