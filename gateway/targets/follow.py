@@ -154,7 +154,7 @@ class _Job:
             return answer
         if answer.status in _NOT_RESUMABLE:
             self._attempt.log("the job cannot be resumed: another one is started")
-            return await self._start()
+            return await self._find_or_start()
         return await self._begun_or_not(answer, Rules(permanent=self._of.rules.permanent), started)
 
     async def follow(self) -> Outcome:
@@ -232,9 +232,15 @@ class _Job:
 
     async def cancel(self) -> None:
         """Has the job ended at the target, where that is known and configured; the log says how it went."""
-        with suppress(TemplateError):
+        try:
             async with asyncio.timeout(CANCEL_PATIENCE):
                 await self._cancel()
+        except TemplateError as error:
+            self._attempt.log(printable(f"cancel: {error}"))
+        except TimeoutError:
+            self._attempt.log(f"cancel: no answer within {CANCEL_PATIENCE:g} s")
+        if self._attempt.following:
+            self._attempt.log("the job may go on at the target: that it was cancelled has not been confirmed")
 
     async def _cancel(self) -> None:
         attempt = self._attempt
@@ -245,13 +251,11 @@ class _Job:
         if not attempt.following:
             return
         if self._of.cancel is None:
-            attempt.log("the job goes on at the target: no `cancel` is configured")
+            attempt.log("no `cancel` is configured")
             return
         answer = await self._questions.ask(self._of.cancel, self._seen)
         if isinstance(answer, Answer) and (answer.is_ok or answer.status in _GONE):
             attempt.following = False
-        else:
-            attempt.log("the job may go on at the target: that it was cancelled has not been confirmed")
 
 
 def _failed(answer: Answer, reason: str, rules: Rules, retry: Retry, seen: Mapping[str, Any]) -> Outcome:

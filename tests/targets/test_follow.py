@@ -255,6 +255,21 @@ async def test_a_job_that_cannot_be_resumed_is_started_anew(jobs: Jobs, server: 
     assert len(jobs.all) == 2
 
 
+async def test_a_job_that_was_started_instead_is_found_though_the_answer_was_lost(
+    jobs: Jobs, server: TargetServer
+) -> None:
+    jobs.course = ["failed"]
+    resume = {"method": "PUT", "url": f"{server.url}/jobs/{{{{ started.json.id }}}}/no-such-thing"}
+    first = attempt()
+    await outcome_of(server, first, resume=resume)
+    jobs.all.append(Job("job-2", first.run_id, ["running", "done"]))
+
+    outcome = await outcome_of(server, attempt(number=3, handle=first.handle), resume=resume)
+
+    assert isinstance(outcome, Succeeded)
+    assert asked(server, "POST") == ["/jobs"]
+
+
 async def test_who_cancels_ends_the_job_too(jobs: Jobs, server: TargetServer) -> None:
     jobs.course = ["running"]
     given = attempt()
@@ -305,6 +320,29 @@ async def test_a_cancellation_that_nobody_confirms_leaves_the_handle(jobs: Jobs,
 
     assert given.following
     assert any("not been confirmed" in line for line in given.lines)
+
+
+@pytest.mark.parametrize("url", ["{url}/jobs", "{{{{ payload.nonsense }}}}"])
+async def test_a_cancellation_that_gets_no_answer_is_one_all_the_same(
+    jobs: Jobs, server: TargetServer, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """The call was cancelled, and not too late; the log says what is not known of the job."""
+    monkeypatch.setattr("gateway.targets.follow.CANCEL_PATIENCE", 0.1)
+    jobs.course = ["running"]
+    given = attempt()
+    cancel = {"method": "PUT", "url": url.format(url=server.url)}
+    calling = asyncio.create_task(outcome_of(server, given, cancel=cancel))
+    await has_begun(given)
+    server.answer = Answer(delay=60)
+
+    given.cancelling = True
+    calling.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert given.following
+    assert given.lines[-2].startswith("cancel: ")
+    assert "not been confirmed" in given.lines[-1]
 
 
 async def test_progress_is_told(server: TargetServer) -> None:
