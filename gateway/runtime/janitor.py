@@ -18,7 +18,7 @@ from gateway.store.claim import ClaimedRun
 from gateway.store.database import Database
 from gateway.store.lapse import Lapsing, has_expired_runs, lapse
 from gateway.store.leases import cancelled_runs, lost_runs
-from gateway.store.prune import BATCH, Cutoff, prune
+from gateway.store.prune import Cutoff, Sweep, prune
 from gateway.store.settle import Attempted, settle_attempts
 
 log = structlog.get_logger(__name__)
@@ -105,6 +105,6 @@ class Janitor:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""
         now, keep = self._database.now(), self._current.snapshot.retention
         cutoff = Cutoff(events_before=now - keep.events, runs_before=now - keep.runs, audit_before=now - keep.audit)
-        deleted = BATCH
-        while deleted >= BATCH:
-            deleted = await self._database.commit(prune, cutoff)
+        sweep: Sweep | None = Sweep(cutoff=cutoff)
+        while sweep:
+            sweep = await self._database.commit(prune, sweep)

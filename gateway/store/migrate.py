@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from gateway.store.database import Database
 from gateway.store.schema import metadata
 
-HEAD = "0006"
+HEAD = "0007"
 _LOCK = 0x67617465776179  # "gateway", for PostgreSQL's advisory locks
 
 

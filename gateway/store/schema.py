@@ -347,6 +347,7 @@ skips = Table(
     Column("reason", Prose, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("skips_by_end", skips.c.to)
 
 alarms = Table(
     "alarms",
@@ -362,6 +363,7 @@ alarms = Table(
     Column("told", LargeBinary, nullable=False),  # when each alert was told last: JSON
     sqlite_with_rowid=False,
 )
+Index("alarms_by_age", alarms.c.latest)
 
 audit = Table(
     "audit",
