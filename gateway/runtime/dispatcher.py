@@ -259,6 +259,8 @@ class Dispatcher:
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
                 continue
             tracing.settled(attempted, ended, self._database.now())
+            if ended:
+                self.wake(ended.requested)
             _report(attempted, ended)
             return
 

@@ -106,15 +106,20 @@ def announce(
     ended: Sequence[tuple[Announcer, End]] = (),
     turned: Sequence[Turning] = (),
     out_of_reach: Collection[str] = (),
-) -> None:
-    """`out_of_reach` are the targets whose breakers are open: then what fails there fails for all keys alike."""
+) -> frozenset[str]:
+    """The targets of which something is requested then.
+
+    `out_of_reach` are the targets whose breakers are open: then what fails there fails for all keys alike.
+    """
     acceptances = [announcer.target_turned(one, _first(work, one.cause)) for announcer, one in turned if announcer]
     heard = [(announcer, end, announcer.alerts_on(end.run)) for announcer, end in ended]
     noticed = _noticed(work, [(end, alerts) for _, end, alerts in heard], out_of_reach)
     for (announcer, _, _), end in zip(heard, noticed, strict=True):
         acceptances.append(announcer.run_ended(end, _first(work, end.run)))
-    if made := [(acceptance,) for acceptance in acceptances if acceptance]:
-        accept(work, made)
+    made = [acceptance for acceptance in acceptances if acceptance]
+    if made:
+        accept(work, [(acceptance,) for acceptance in made])
+    return frozenset(request.target for acceptance in made for request in acceptance.plan.requests)
 
 
 def _first(work: Work, run: EndedRun | None) -> Callable[[], Event | None]:

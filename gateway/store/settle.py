@@ -15,6 +15,7 @@ import orjson
 from gateway.core.breaker import Breaker
 from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
 from gateway.core.progress import Progress
+from gateway.core.request import Priority
 from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
@@ -46,6 +47,8 @@ class Ended:
     superseded_by: str | None = None
     log: str = ""
     dropped: int = 0
+    requested: frozenset[str] = frozenset()
+    """The targets of which something was requested in the same transaction."""
 
     @property
     def end(self) -> End:
@@ -96,7 +99,7 @@ class Attempted:
 _OVER = FINAL - {State.SUPERSEDED}  # what supersedes a run is for its schedule to wait for
 
 _WRITTEN = (
-    *("state", "claimable", "due_at", "finished_at", "failures", "losses"),
+    *("state", "claimable", "priority", "due_at", "finished_at", "failures", "losses"),
     *("reason", "output", "superseded_by", "handle", "following"),
 )
 
@@ -115,21 +118,22 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     breakers = write_breakers(work, [one for one, _ in ended])
     final = [result for _, result in ended if result.state in FINAL]
     count(work, [end_of(result.state, result.run.trigger, result.run.target) for result in final])
-    _tell(work, ended, breakers)
+    requested = _tell(work, ended, breakers)
     over = [(one, result) for one, result in ended if result.state in _OVER]
     followed = [(one, result) for one, result in over if one.run.id in continuing]
     go_on(work, [(continuing[one.run.id], result.state, one.follow) for one, result in followed])
     if ended:
-        notify(work.connection, orjson.dumps(sorted({one.run.target for one, _ in ended})).decode())
-    return results
+        woken = requested.union(one.run.target for one, _ in ended)
+        notify(work.connection, orjson.dumps(sorted(woken)).decode())
+    return [result and replace(result, requested=requested) for result in results] if requested else results
 
 
-def _tell(work: Work, ended: Sequence[tuple[Attempted, Ended]], breakers: Breakers) -> None:
+def _tell(work: Work, ended: Sequence[tuple[Attempted, Ended]], breakers: Breakers) -> frozenset[str]:
     """Of runs that are over, and of calls that have probed their targets in vain."""
     probes = {one.run.id for one, _ in ended if one.run.target in breakers.probed and _has_failed(one)}
     news = [(one, result) for one, result in ended if result.state in _OVER or one.run.id in probes]
     told = [(one.announcer, result.end) for one, result in news if one.announcer]
-    announce(work, told, breakers.turned, breakers.open)
+    return announce(work, told, breakers.turned, breakers.open)
 
 
 def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
@@ -208,6 +212,7 @@ def _changes(ended: Ended, now: datetime) -> dict[str, Any]:
     return {
         "state": ended.state,
         "claimable": not is_final and ended.run.lane is None,
+        "priority": Priority.FOLLOWING if ended.following else max(ended.run.priority, Priority.HIGH),
         "due_at": ended.run.due_at if is_final else settlement.due_at,
         "finished_at": now if is_final else None,
         "failures": settlement.failures,

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import event
 
-from gateway.core.outcome import RetryableFailure, Succeeded
+from gateway.core.outcome import PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.retry import Retry
 from gateway.core.run import State
 from gateway.runtime.chain import announcement
@@ -217,6 +217,16 @@ async def test_triggers_and_alerts_listen_to_the_same_event(scene: Scene) -> Non
 
     assert [one["trigger"] for one in orjson.loads(happened.decisions)] == ["repair", "alerts.ops"]
     assert sorted(row.target for row in await scene.rows(runs)) == [CHAT, "repair", TARGET]
+
+
+async def test_a_settlement_says_which_targets_have_something_to_do_now(scene: Scene) -> None:
+    chained = configured(triggers={"repair": {"on": {"run": "t"}, "target": "repair"}}).triggers
+    announcer = announcement(replace(alerted(), triggers=chained))
+    await scene.ask(None)
+
+    ended = await scene.end(await scene.claim_one(), PermanentFailure(), announcer=announcer)
+
+    assert ended.requested == {CHAT, "repair"}
 
 
 async def statements_about_alarms(scene: Scene, snapshot: Snapshot) -> list[str]:
