@@ -11,6 +11,7 @@ from gateway.core.once import Until
 class Priority(IntEnum):
     """High goes first among the due runs of a target."""
 
+    FOLLOWING = -1
     HIGH = 0
     NORMAL = 1
 

@@ -63,6 +63,7 @@ class ClaimedRun:
     schedule: str | None
     key: str | None
     lane: str | None
+    priority: int
     payload: bytes
     attempt: int
     failures: int
@@ -89,6 +90,7 @@ _COLUMNS = tuple(runs.c[name] for name in ClaimedRun.__slots__)
 
 _NOW = bindparam("now", type_=Timestamp())
 _FREE = bindparam("free", type_=Integer())
+_OF_TARGET = runs.c.target == bindparam("of_target")
 _recent = runs.alias("recent")
 has_expired = runs.c.expires_at <= _NOW
 is_fresh = runs.c.fresh_for.is_not(None) & exists(
@@ -105,11 +107,9 @@ may_start = or_(runs.c.expires_at.is_(None), runs.c.expires_at > _NOW) & ~is_fre
 
 def first_due() -> Any:
     """The ids that go first; a range of the claim index for each priority, as one over both would not end at `now`."""
-    of_target = runs.c.target == bindparam("of_target")
     candidates = [
         select(runs.c.id, runs.c.priority, runs.c.due_at)
-        .where(is_claimable, of_target, runs.c.priority == literal_column(str(priority.value)), runs.c.due_at <= _NOW)
-        .where(may_start)
+        .where(is_claimable, _OF_TARGET, _has(priority), runs.c.due_at <= _NOW, may_start)
         .order_by(runs.c.due_at, runs.c.id)
         .limit(_FREE)
         .subquery()
@@ -117,6 +117,10 @@ def first_due() -> Any:
     ]
     due = union_all(*(select(candidate) for candidate in candidates)).subquery()
     return select(due.c.id).order_by(due.c.priority, due.c.due_at, due.c.id).limit(_FREE).scalar_subquery()
+
+
+def _has(priority: Priority) -> Any:
+    return runs.c.priority == literal_column(str(priority.value))
 
 
 def _taking(*conditions: Any) -> Any:
@@ -146,7 +150,13 @@ _CANDIDATES = select(runs.c.id, runs.c.target, runs.c.key, runs.c.origins, runs.
 )
 _any_paused = exists(select(pauses.c.kind)).label("any_paused")
 _LOCK_TARGET = select(targets, _any_paused).where(targets.c.name == bindparam("of_target")).with_for_update()
-_IN_PROGRESS = select(runs.c.id, runs.c.node_id).where(is_running, runs.c.target == bindparam("of_target"))
+_IN_PROGRESS = union_all(
+    select(runs.c.id, runs.c.state, runs.c.node_id).where(is_running, _OF_TARGET),
+    # their jobs go on; those that are due go first anyway
+    select(runs.c.id, runs.c.state, runs.c.node_id).where(
+        is_claimable, _OF_TARGET, _has(Priority.FOLLOWING), runs.c.due_at > _NOW
+    ),
+)
 HOLDS_LEASE = or_(nodes.c.lease_until.is_(None), nodes.c.lease_until > database_now())
 _LEASE = select(nodes.c.id).where(nodes.c.id == bindparam("by_node"), HOLDS_LEASE)
 
@@ -164,12 +174,13 @@ def _claim(work: Work, wanted: Claim) -> list[ClaimedRun]:
     target = connection.execute(_LOCK_TARGET, of_target).one_or_none()
     if target is None or connection.scalar(_LEASE, {"by_node": wanted.node_id}) is None:
         return []
-    running = connection.execute(_IN_PROGRESS, of_target).all()
+    in_progress = connection.execute(_IN_PROGRESS, {**of_target, "now": work.now}).all()
+    running = [row for row in in_progress if row.state == State.RUNNING]
     mine = {row.id for row in running if row.node_id == wanted.node_id}
     orphans = _find(connection, mine - wanted.executing)
-    # where its breaker lets one call probe, that is all
-    limit = wanted.limit if target.open_until is None else int(target.open_until <= work.now)
-    free = min(wanted.slots - len(orphans), limit - len(running))
+    free = min(wanted.slots - len(orphans), wanted.limit - len(in_progress))
+    if target.open_until is not None:  # where its breaker lets one call probe, that is all
+        free = min(free, int(target.open_until <= work.now) - len(running))
     return orphans + (_take(work, wanted, target, free) if free > 0 and not is_paused(target, work.now) else [])
 
 

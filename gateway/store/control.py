@@ -64,8 +64,7 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         notify(connection, orjson.dumps({"cancel": row.id}).decode())
         return state
     if row.following:  # its next attempt cancels the job, and that ends it
-        urgent = {"cancelling": True, "reason": wanted.reason, "due_at": work.now, "priority": Priority.HIGH}
-        connection.execute(mine.values(urgent))
+        connection.execute(mine.values(cancelling=True, reason=wanted.reason, due_at=work.now))
         notify(connection, orjson.dumps([row.target]).decode())
         return state
     releasing.leave(row, Move.CANCEL)

@@ -232,7 +232,7 @@ def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) 
         "key": request.key,
         "lane": request.lane,
         "payload": request.payload,
-        "priority": request.priority,
+        "priority": Priority.FOLLOWING if request.following else request.priority,
         "claimable": behind is None and request.lane is None,
         "behind": behind,
         "created_at": now,
@@ -295,7 +295,7 @@ def _merged_due(request: Request, run: dict[str, Any], now: datetime) -> datetim
     due_at: datetime = run["due_at"]
     if request.priority is Priority.HIGH:
         return min(due_at, request.due_at or now)
-    if request.debounce is None or run["priority"] == Priority.HIGH:
+    if request.debounce is None or run["priority"] != Priority.NORMAL:
         return due_at
     return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
 

@@ -70,14 +70,21 @@ def _oldest(connection: Connection, in_lane: Condition, seats: int, _: datetime)
 
 
 def _first_due(connection: Connection, in_lane: Condition, seats: int, now: datetime) -> set[str]:
-    """What is due with high priority, then by due time; what is due tomorrow keeps no seat from what is due today."""
+    """What is due with high priority, then by due time; what is due tomorrow keeps no seat from what is due today.
+
+    But what has a job going on does: another one beside it would be one too many.
+    """
     candidates = []
     for priority in Priority:
         waiting = select(runs.c.id, runs.c.due_at).where(waits_for_seat, in_lane, ~is_behind)
         by_due = waiting.where(runs.c.priority == priority).order_by(runs.c.due_at, runs.c.id).limit(seats)
         rows = connection.execute(by_due)
-        candidates += [(priority if row.due_at <= now else Priority.NORMAL, row.due_at, row.id) for row in rows]
+        candidates += [(_rank(priority, row.due_at, now), row.due_at, row.id) for row in rows]
     return {run_id for *_, run_id in sorted(candidates)[:seats]}
+
+
+def _rank(priority: Priority, due_at: datetime, now: datetime) -> Priority:
+    return priority if priority is Priority.FOLLOWING or due_at <= now else Priority.NORMAL
 
 
 def _mark(connection: Connection, ids: set[str], *, claimable: bool) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import orjson
 
+from gateway.core.breaker import Breaker
 from gateway.core.outcome import BrokenOff, Cancelled, Lost, PermanentFailure, RetryableFailure, Succeeded
 from gateway.store.claim import ClaimedRun
 from gateway.store.handles import Checkpoint, keep_handles
+from gateway.store.lanes import LaneLimit
 from gateway.store.settle import Job
-from tests.store.scene import MINUTE, SECOND, Scene
+from tests.store.scene import MINUTE, SECOND, TARGET, Scene
 
 HANDLE = {"started": {"json": {"id": "job-1"}}}
 
@@ -105,6 +107,57 @@ async def test_a_run_whose_job_has_ended_is_superseded_as_any_other(scene: Scene
     ended = await scene.end(run, RetryableFailure(), job=HAS_ENDED)
 
     assert (ended.state, ended.superseded_by) == ("superseded", newer.run_id)
+
+
+async def test_no_other_job_is_started_beside_one_that_goes_on_between_two_attempts(scene: Scene) -> None:
+    """P4: what the limit keeps apart are the jobs, whoever looks at them at the moment."""
+    await scene.ask(None)
+    run = await scene.claim_one(limit=1)
+    other = await scene.ask(None)
+    await scene.end(run, RetryableFailure(), job=GOES_ON)
+
+    assert await scene.claim(limit=1) == []
+    assert [one.id for one in await scene.claim(limit=2)] == [other.run_id]
+
+
+async def test_who_takes_over_from_a_dead_node_follows_its_job_before_anything_is_started(scene: Scene) -> None:
+    await scene.ask(None)
+    run = await scene.claim_one(limit=1)
+    await keep(scene, run)
+    await scene.ask(None)
+    scene.wait(SECOND)
+    await scene.crash()
+
+    again = await scene.claim_one(limit=1)
+    assert again.id == run.id
+
+    await scene.end(again, RetryableFailure(), job=HAS_ENDED)
+    assert (await scene.claim_one(limit=1)).id != run.id
+
+
+async def test_a_job_that_goes_on_keeps_the_seat_of_its_key(scene: Scene) -> None:
+    scene.limits[TARGET] = LaneLimit(1, ordered=False)
+    await scene.ask(None, lane="a")
+    run = await scene.claim_one()
+    await scene.ask(None, lane="a")
+    elsewhere = await scene.ask(None, lane="b")
+
+    await scene.end(run, RetryableFailure(), job=GOES_ON)
+
+    assert [one.id for one in await scene.claim()] == [elsewhere.run_id]
+    scene.wait(MINUTE)
+    assert [one.id for one in await scene.claim()] == [run.id]
+
+
+async def test_a_breaker_that_lets_one_call_probe_does_not_wait_for_a_job_that_goes_on(scene: Scene) -> None:
+    await scene.ask(None)
+    run = await scene.claim_one()
+    other = await scene.ask(None)
+    once = Breaker(failures=1, pause=SECOND)
+    await scene.end(run, RetryableFailure(reached=False), job=GOES_ON, breaker=once)
+    scene.wait(SECOND)
+
+    assert [one.id for one in await scene.claim()] == [other.run_id]
 
 
 async def test_cancelling_a_run_between_its_attempts_has_its_job_cancelled(scene: Scene) -> None:
