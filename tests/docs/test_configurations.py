@@ -1,7 +1,6 @@
 """The configurations on the pages are sound, each as it stands."""
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from gateway.config import load
 from tests.docs.pages import DOCS, blocks
 from tests.gateways import ROOT
+from tests.servers.certificate import new_certificate
 
 PAGES = [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("getting-started", "concepts", "configuration"))]
 PAGES += [DOCS / f"{name}.md" for name in ("operations", "security")]
@@ -20,11 +20,7 @@ _WITHOUT_DEFAULT = re.compile(r"\$\{(\w+)\}")
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """What the pages take from the environment: certificates must be such, anything else may be any text."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "server.pem", folder / "server.key"
-    new = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    names = ["-subj", "/CN=gateway", "-days", "2", "-out", certificate, "-keyout", key]
-    subprocess.run([*new, *names], check=True, capture_output=True)
+    certificate, key = new_certificate(tmp_path_factory.mktemp("tls"))
     return {"TLS_CERT": str(certificate), "TLS_KEY": str(key), "SYNC_CA": str(certificate)}
 
 
@@ -38,6 +34,6 @@ def test_configurations_are_sound(page: Path, surroundings: Mapping[str, str], t
         file = tmp_path / (named[1] if named else "config.yaml")
         file.write_text(text)
 
-        load(file, variables | surroundings)
+        load(file, {**variables, **surroundings})
 
     assert texts

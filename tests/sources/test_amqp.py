@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.desk import Desk
 from tests.faults.publishing import channel_to, consuming, publish, waiting_in
 from tests.gateway_client import GatewayClient
 from tests.gateways import ROOT, nodes_of, running
+from tests.servers.certificate import new_certificate
 from tests.servers.ports import free_port
 from tests.servers.rabbitmq import RabbitMQ
 from tests.target_server import TargetServer
@@ -196,12 +196,9 @@ async def test_a_virtual_host_and_wrong_credentials(
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """Signed by itself, with its key in the same file."""
-    pem = tmp_path / "server.pem"
-    subject = ["-subj", "/CN=broker", "-addext", "subjectAltName=DNS:localhost"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    subprocess.run([*new, *subject, "-out", pem, "-keyout", f"{pem}.key"], check=True, capture_output=True)
-    pem.write_text(pem.read_text() + Path(f"{pem}.key").read_text())
-    return pem
+    certificate, key = new_certificate(tmp_path, "DNS:localhost")
+    certificate.write_text(certificate.read_text() + key.read_text())
+    return certificate
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Certificates of targets."""
 
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,14 @@ import pytest
 from aiohttp import web
 
 from gateway.core.outcome import Outcome, RetryableFailure, Succeeded
+from tests.servers.certificate import new_certificate
 from tests.targets.calling import outcome_of
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1, signed by itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "server.pem", folder / "server.key"
-    subject = ["-subj", "/CN=target", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    subprocess.run([*new, *subject, "-out", certificate, "-keyout", key], check=True, capture_output=True)
-    return certificate, key
+    return new_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

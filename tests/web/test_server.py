@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,14 @@ import pytest
 from gateway.runtime.settings import Listener, Server
 from gateway.runtime.snapshot import Current
 from gateway.web.server import serving
+from tests.servers.certificate import new_certificate
 from tests.web.edges import OPEN, running
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1, signed by itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "server.pem", folder / "server.key"
-    subject = ["-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    subprocess.run([*new, *subject, "-out", certificate, "-keyout", key], check=True, capture_output=True)
-    return certificate, key
+    return new_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_it_speaks_tls_with_its_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
