@@ -9,7 +9,7 @@ from gateway.core.once import Until
 
 
 class Priority(IntEnum):
-    """High goes first among the due runs of a target."""
+    """What goes first among the due runs of a target; a run whose job goes on at the target keeps its place there."""
 
     FOLLOWING = -1
     HIGH = 0
@@ -73,3 +73,8 @@ class Decision:
     decision: Verb
     reason: str | None = None
     run_id: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The same in words."""
+        return f"{self.decision} run {self.run_id}" if self.run_id else str(self.decision)

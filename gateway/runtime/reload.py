@@ -12,6 +12,7 @@ from gateway.runtime.dispatcher import Dispatcher
 from gateway.runtime.lease import Lease
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.runtime.ticks import forget_zones
+from gateway.store.acts import Act, acting
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,8 @@ class Reload:
             await self._asked.wait()
             self._asked.clear()
             try:
-                await self.now()
+                with acting(Act(actor="SIGHUP", action="reload", kind="configuration")):
+                    await self.now()
             except Unusable:
                 pass  # said already
             except Unavailable as error:

@@ -25,6 +25,8 @@ from gateway.store.lanes import LaneLimits
 from gateway.store.schema import events
 from gateway.store.writer import Work
 
+MAX_TOLD = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
@@ -46,6 +48,13 @@ class Accepted:
     event_id: str
     duplicate: bool = False
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """The same in words."""
+        if self.duplicate:
+            return f"duplicate of event {self.event_id}"
+        return "; ".join([f"event {self.event_id}", *(decision.outcome for decision in self.decisions[:MAX_TOLD])])
 
 
 def accept(work: Work, batches: Sequence[tuple[Acceptance, ...]]) -> list[list[Accepted]]:

@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.core.errors import Unavailable
+from gateway.store.acts import Acted, on_record, present_act
 from gateway.store.clock import Clock, database_now
 from gateway.store.faults import Fault, classify, to_caller
 from gateway.store.settings import DatabaseSettings
@@ -85,7 +86,13 @@ class Database:
             raise to_caller(error) from error
 
     async def commit(self, transaction: Transaction[A, R], request: A) -> R:
-        """Hands a request to its writer; returns once it is committed. Raises `Unavailable`."""
+        """Hands a request to its writer; returns once it is committed, and its act on record. Raises `Unavailable`."""
+        act = present_act()
+        if act is None:
+            return await self._hand_in(transaction, request)
+        return await self._hand_in(on_record(transaction), Acted(request, act))
+
+    async def _hand_in(self, transaction: Transaction[A, R], request: A) -> R:
         kind = None if self.is_sqlite else transaction
         if kind not in self._writers:
             patience = _NONE if self.is_sqlite else PATIENCE

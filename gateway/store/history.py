@@ -61,9 +61,7 @@ async def list_runs(
     database: Database, wanted: RunFilter, limit: int, before: str | None = None, held: Held = NONE_HELD
 ) -> Page:
     """Runs, newest first, beginning before the run with the id `before`."""
-    names = ("state", "target", "trigger", "schedule", "key")
-    conditions = [runs.c[name] == value for name in names if (value := getattr(wanted, name)) is not None]
-    conditions += _within(runs.c.created_at, wanted.since, wanted.until)
+    conditions = conditions_of(wanted)
     async with database.read() as connection:
         rows = await _page(connection, runs, conditions, limit, before)
         waits = await why_waiting(connection, rows, database.now(), held)
@@ -72,12 +70,18 @@ async def list_runs(
     )
 
 
+def conditions_of(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    names = ("state", "target", "trigger", "schedule", "key")
+    conditions = [runs.c[name] == value for name in names if (value := getattr(wanted, name)) is not None]
+    return conditions + within(runs.c.created_at, wanted.since, wanted.until)
+
+
 async def list_events(database: Database, wanted: EventFilter, limit: int, before: str | None = None) -> Page:
     """Events, newest first, beginning before the event with the id `before`."""
     conditions = [
         events.c[name] == value for name in ("source", "type") if (value := getattr(wanted, name)) is not None
     ]
-    conditions += _within(events.c.received_at, wanted.since, wanted.until)
+    conditions += within(events.c.received_at, wanted.since, wanted.until)
     if wanted.decision is not None:
         conditions.append(events.c.verbs.contains(wanted.decision, autoescape=True))
     async with database.read() as connection:
@@ -159,7 +163,7 @@ async def _page(
     return list((await connection.execute(query)).all())
 
 
-def _within(column: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+def within(column: Any, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
     bounds = [] if since is None else [column >= since]
     return bounds if until is None else [*bounds, column < until]
 

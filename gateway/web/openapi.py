@@ -27,6 +27,7 @@ from gateway.core.errors import (
 from gateway.core.json_schema import JsonSchema
 from gateway.core.name import MAX_LENGTH, PATTERN
 from gateway.store.accept import Accepted
+from gateway.web.acting import Reasoned
 from gateway.web.api.documents import Problem
 from gateway.web.problems import PROBLEM, NotJson, TooSlow
 from gateway.web.route import Handler, Media, Route
@@ -152,7 +153,10 @@ def _parameters(route: Route, components: _Components) -> list[Described]:
     places = {
         "path": in_path,
         "query": components.fields_of(route.query) if route.query else {},
-        "header": components.fields_of(route.headers) if route.headers else {},
+        "header": {
+            **(components.fields_of(route.headers) if route.headers else {}),
+            **(components.fields_of(Reasoned) if route.acts else {}),
+        },
     }
     return [
         _parameter(place, name, schema, required=required)
@@ -191,7 +195,7 @@ def _refused(route: Route) -> Refusals:
     yield from route.refuses
     if "{" in route.path:
         yield NotFound
-    if route.query is not None or route.headers is not None:
+    if route.query is not None or route.headers is not None or route.acts:
         yield Invalid
     if route.body is not None:
         yield from _WITH_BODY

@@ -13,6 +13,7 @@ from gateway.core.errors import Invalid
 from gateway.core.ids import is_id
 from gateway.core.plan import MAX_KEY
 from gateway.core.wording import wrong_fields
+from gateway.store.acts import present_act
 from gateway.web.body import read
 from gateway.web.problems import NotJson
 
@@ -74,6 +75,14 @@ Key = Annotated[Name, AfterValidator(_not_blank)]
 Reason = Annotated[str, Field(max_length=MAX_REASON)]
 
 
+class Acting(Model):
+    """What people may say of whatever they do."""
+
+    model_config = such_as(reason="asked for by the network team")
+
+    reason: Reason | None = Field(None, description="Kept in the audit trail.")
+
+
 class Page(Model):
     """Which page of a list."""
 
@@ -90,8 +99,12 @@ class History(Page):
     def filters(self, now: datetime) -> dict[str, Any]:
         """All but the page; ages become times."""
         names = type(self).model_fields.keys() - Page.model_fields.keys()
-        values = {name: getattr(self, name) for name in names}
-        return {name: now - value if isinstance(value, timedelta) else value for name, value in values.items()}
+        return {name: in_time(getattr(self, name), now) for name in names}
+
+
+def in_time(value: Any, now: datetime) -> Any:
+    """An age becomes a time."""
+    return now - value if isinstance(value, timedelta) else value
 
 
 def parse_query(request: web.Request, model: type[M]) -> M:
@@ -119,6 +132,8 @@ async def parse_object(request: web.Request) -> dict[str, Any]:
     value = strict_json.parse(raw) if raw else {}
     if not isinstance(value, dict):
         raise Invalid("expected a JSON object", errors={"": f"expected an object, got {type(value).__name__}"})
+    if act := present_act():
+        act.hear(value)
     return value
 
 

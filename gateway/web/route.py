@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from gateway.core.access import Role
@@ -38,3 +38,8 @@ class Route:
     headers: type[Model] | None = None
     replies: Mapping[int, Any] = field(default_factory=dict)
     refuses: tuple[type[Rejected], ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything, and so leaves a row in the audit trail."""
+        return self.method != hdrs.METH_GET and self.role is not Role.VIEWER

@@ -5,6 +5,7 @@ Each path answers all methods itself, so that every refusal is a problem documen
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -13,11 +14,26 @@ from aiohttp import hdrs, web
 
 from gateway.core.access import Role
 from gateway.core.errors import MethodNotAllowed, NotFound, Rejected, Unavailable
+from gateway.store.acts import acting
 from gateway.store.faults import Fault, classify, told
 from gateway.web import hooks, metrics, probes
 from gateway.web.access import CALLER, admit
+from gateway.web.acting import act_of
 from gateway.web.address import remote
-from gateway.web.api import events, explain, logs, pausing, reload, runs, schedules, status, stream, targets
+from gateway.web.api import (
+    audit,
+    bulk,
+    events,
+    explain,
+    logs,
+    pausing,
+    reload,
+    runs,
+    schedules,
+    status,
+    stream,
+    targets,
+)
 from gateway.web.edge import EDGE
 from gateway.web.openapi import describe
 from gateway.web.problems import failure, problem
@@ -43,6 +59,7 @@ API: tuple[Route, ...] = (
     *status.ROUTES,
     *events.ROUTES,
     *explain.ROUTES,
+    *bulk.ROUTES,
     *runs.ROUTES,
     *logs.ROUTES,
     *targets.ROUTES,
@@ -50,6 +67,7 @@ API: tuple[Route, ...] = (
     *pausing.ROUTES,
     *reload.ROUTES,
     *stream.ROUTES,
+    *audit.ROUTES,
     Route("GET", "/openapi.json", Role.VIEWER, show_description, replies={200: dict[str, Any]}),
 )
 
@@ -119,7 +137,8 @@ def _guarded(routes: Sequence[Route]) -> Handler:
         route = by_method[request.method]
         caller.need(route.role)
         request[CALLER] = caller
-        response = await route.handler(request)
+        with acting(act_of(request, route, caller)) if route.acts else nullcontext():
+            response = await route.handler(request)
         if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
             said = {"by": caller.name, "remote": remote(request, edge.server.trusted_proxies)}
             log.info("api.done", **said, method=route.method, path=request.path, status=response.status)

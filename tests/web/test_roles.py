@@ -46,6 +46,7 @@ def expected_of(who: str, route: Route) -> int | None:
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[Gateway]:
     async with running(tmp_path, SETTINGS | {"access": ACCESS}) as gateway:
+        gateway.edge.health.stopping = True  # so that what would go on for ever ends
         yield gateway
 
 

@@ -265,3 +265,37 @@ class Status(Document):
     weaknesses: list[str]
     pauses: list[StandingPause]
     targets: list[Load]
+
+
+class Audited(Document):
+    """Something that somebody did by hand."""
+
+    id: UUID
+    at: datetime
+    actor: str = Field(description="The name of the token; local where there are none.")
+    address: str | None
+    action: str = Field(description="Such as cancel.")
+    kind: str = Field(description="What it was done to, such as run; runs where it may be several.")
+    name: str | None = Field(description="Which one; of a run or an event its id.")
+    reason: str | None
+    outcome: str | None
+    count: int = Field(description="How many times it was done, or to how many.")
+    asked: Any = Field(description="What else was asked for, without the data of events and calls.")
+
+
+class Refused(Document):
+    id: UUID
+    reason: str
+
+
+class Done(Document):
+    """What was done to the runs that a filter selects."""
+
+    matched: int = Field(description="How many it selects, from the cursor on.")
+    done: int
+    remaining: int = Field(description="Those beyond `max`.")
+    ids: list[UUID] = Field(description="The runs it was done to; of a dry run, those it would be done to.")
+    run_ids: list[UUID] = Field(description="The runs that it led to; those of the same key are one.")
+    refused: list[Refused] = Field(description="What has ended, or begun anew, meanwhile.")
+    dry_run: bool
+    next: str | None = Field(description="The `cursor` that goes on with those that remain.")

@@ -18,7 +18,7 @@ from gateway.web.api.documents import Event, Listed
 from gateway.web.api.given import GivenEvent
 from gateway.web.edge import EDGE
 from gateway.web.idempotency import Repeatable, delivery_of
-from gateway.web.parameters import History, Model, Name, parse_body, parse_query
+from gateway.web.parameters import Acting, History, Name, parse_body, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
@@ -31,7 +31,7 @@ class EventsQuery(History):
     decision: Verb | None = None
 
 
-class Replaying(Model):
+class Replaying(Acting):
     pass
 
 

@@ -16,7 +16,7 @@ from gateway.store.pauses import list_pauses
 from gateway.web.access import CALLER
 from gateway.web.api.documents import Document, PausablePage, Pauses
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import Key, Model, Reason, parse_body, such_as
+from gateway.web.parameters import Acting, Key, parse_body, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Handler, Route
 
@@ -24,20 +24,19 @@ Page = Callable[[Edge, str], Awaitable[dict[str, Any]]]
 """What is answered: how the paused thing is now."""
 
 
-class Pausing(Model):
+class Pausing(Acting):
     model_config = such_as(**{"for": "2h", "reason": "maintenance of the target"})
 
     lasting: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(
         None, alias="for", description="How long, such as 2h; until it is resumed, if nothing is said."
     )
-    reason: Reason | None = None
 
 
 class PausingKey(Pausing):
     key: Key | None = Field(None, description="Pauses only what is requested under it.")
 
 
-class Resuming(Model):
+class Resuming(Acting):
     pass
 
 

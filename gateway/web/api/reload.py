@@ -6,13 +6,13 @@ from gateway.core.access import Role
 from gateway.core.errors import Invalid
 from gateway.runtime.reload import Reloaded, Unusable
 from gateway.web.edge import EDGE
-from gateway.web.parameters import Model, parse_body
+from gateway.web.parameters import Acting, parse_body
 from gateway.web.problems import problem
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
 
-class Reloading(Model):
+class Reloading(Acting):
     pass
 
 

@@ -1,5 +1,6 @@
 """Runs: what became of requests; cancelling and retrying them."""
 
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -13,26 +14,35 @@ from gateway.store.history import RunFilter, find_run, list_runs
 from gateway.web.access import CALLER
 from gateway.web.api.documents import Listed, Run, RunPage
 from gateway.web.edge import EDGE, Edge
-from gateway.web.parameters import History, Model, Name, Reason, parse_body, parse_query, such_as
+from gateway.web.parameters import Acting, InstantOrAge, Model, Name, Page, in_time, parse_body, parse_query, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
 
-class RunsQuery(History):
+class Runs(Model):
+    """Those that have all of this in common."""
+
     state: State | None = None
     target: Name | None = None
     trigger: Name | None = None
     schedule: Name | None = None
     key: Name | None = None
+    since: InstantOrAge | None = None
+    until: InstantOrAge | None = None
+
+    def filter(self, now: datetime) -> RunFilter:
+        return RunFilter(**{name: in_time(getattr(self, name), now) for name in Runs.model_fields})
 
 
-class Cancelling(Model):
+class RunsQuery(Runs, Page):
+    pass
+
+
+class Cancelling(Acting):
     model_config = such_as(reason="started by mistake")
 
-    reason: Reason | None = None
 
-
-class Retrying(Model):
+class Retrying(Acting):
     pass
 
 
@@ -40,7 +50,7 @@ async def show_runs(request: web.Request) -> web.Response:
     """Runs, the newest first."""
     edge = request.app[EDGE]
     query = parse_query(request, RunsQuery)
-    wanted = RunFilter(**query.filters(edge.database.now()))
+    wanted = query.filter(edge.database.now())
     return reply(await list_runs(edge.database, wanted, query.limit, query.cursor, edge.held))
 
 

@@ -25,7 +25,7 @@ from gateway.web.api.pausing import Pausing, Resuming
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
 from gateway.web.idempotency import Repeatable, delivery_of
-from gateway.web.parameters import Model, Name, Page, parse_body, parse_object, parse_query
+from gateway.web.parameters import Acting, Model, Name, Page, parse_body, parse_object, parse_query
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
@@ -41,7 +41,7 @@ class UpcomingQuery(Model):
     hours: int = Field(24, ge=1, le=366 * 24)
 
 
-class Forcing(Model):
+class Forcing(Acting):
     pass
 
 

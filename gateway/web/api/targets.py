@@ -16,7 +16,7 @@ from gateway.web.api.pausing import pauses_of, routes_for
 from gateway.web.api.waiting import RunQuery, reply_with_run
 from gateway.web.edge import EDGE, Edge
 from gateway.web.idempotency import Repeatable, delivery_of
-from gateway.web.parameters import Instant, Key, Model, Name, Page, parse_body, parse_query, such_as
+from gateway.web.parameters import Acting, Instant, Key, Name, Page, parse_body, parse_query, such_as
 from gateway.web.replies import reply
 from gateway.web.route import Route
 
@@ -27,7 +27,7 @@ class TargetsQuery(Page):
     cursor: Name | None = None
 
 
-class Running(Model):
+class Running(Acting):
     model_config = such_as(payload={"site": "ams1"}, key="ams1")
 
     payload: Any = Field(default_factory=dict, description="What the target is given, literally.")
