@@ -47,11 +47,11 @@ class Attempt:
         self.at_once = False
         self.cancelling = run.cancelling
         self.handle: Mapping[str, Any] | None = None if run.handle is None else orjson.loads(run.handle)
-        self.following = run.following
         self.latest_progress: Progress | None = None
         self.snapshot = snapshot
         self._target = snapshot.targets[run.target]
         self.settings = self._target.settings
+        self.following = run.following and self.settings.follows
         self.tail = LogTail()
         self.is_live = False  # whether something of it is, or may be, kept already
         self._kept_lines = 0
@@ -145,6 +145,9 @@ class Attempt:
             return RetryableFailure(reason="an error in the gateway itself; its log has the details")
 
     async def _perform(self) -> Outcome:
+        if self.cancelling and not self.following:
+            self.log("the job goes on at the target, which is not configured any more to follow its jobs")
+            return Cancelled()
         timeout = self.settings.timeout
         self.context = await self._context()
         try:

@@ -20,6 +20,7 @@ from gateway.store.lapse import Lapsing, has_expired_runs, lapse
 from gateway.store.leases import cancelled_runs, lost_runs
 from gateway.store.prune import Cutoff, Sweep, prune
 from gateway.store.settle import Attempted, settle_attempts
+from gateway.targets.base import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -61,19 +62,20 @@ class Janitor:
         await asyncio.gather(*[self._recover(run) for run in await lost_runs(self._database)])
 
     async def _recover(self, run: ClaimedRun) -> None:
-        """Only a node that knows the target knows whether what was lost may be repeated (`on_lost`)."""
+        """Only a node that knows the target knows whether what was lost may be repeated; cancelled runs never are."""
         snapshot = self._current.snapshot
         target = snapshot.targets.get(run.target)
-        if target is None:
+        if target is None and not run.cancelling:
             return
+        settings = target.settings if target else Settings(kind="")
         attempted = Attempted(
             run=run,
             outcome=Lost(),
             log=None,
             node=run.node_id,
             finished_at=self._database.now(),
-            retry=target.settings.retry,
-            repeat_lost=target.settings.on_lost == "repeat",
+            retry=settings.retry,
+            repeat_lost=settings.on_lost == "repeat",
             limits=snapshot.limits,
             announcer=announcement(snapshot),
             follow=following(snapshot, self._database.now()),

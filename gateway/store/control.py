@@ -12,12 +12,13 @@ from gateway.core.once import Until
 from gateway.core.request import Decision, Priority, Request, Verb
 from gateway.core.run import FINAL, Move, State, after
 from gateway.store.announce import Announcer, End, announce
+from gateway.store.claim import HOLDS_LEASE
 from gateway.store.counts import Count, count, end_of
 from gateway.store.database import notify
 from gateway.store.enqueue import Cargo, Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.release import Releasing
-from gateway.store.schema import run_events, runs
+from gateway.store.schema import nodes, run_events, runs
 from gateway.store.writer import Work
 
 
@@ -63,7 +64,7 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         connection.execute(mine.values(cancelling=True, reason=wanted.reason))
         notify(connection, orjson.dumps({"cancel": row.id}).decode())
         return state
-    if row.following:  # its next attempt cancels the job, and that ends it
+    if row.following and _is_served(connection, row.target):  # its next attempt cancels the job, and that ends it
         connection.execute(mine.values(cancelling=True, reason=wanted.reason, due_at=work.now))
         notify(connection, orjson.dumps([row.target]).decode())
         return state
@@ -78,6 +79,12 @@ def _cancel(work: Work, wanted: Cancellation) -> State | NotFound | Conflict:
         run = connection.execute(select(runs).where(runs.c.id == row.id)).one()
         announce(work, [(wanted.announcer, End(run=run, state=final, ended_at=work.now, reason=wanted.reason))])
     return final
+
+
+def _is_served(connection: Connection, target: str) -> bool:
+    """Whether there is a node that knows the target."""
+    served = connection.scalars(select(nodes.c.targets).where(HOLDS_LEASE))
+    return any(target in orjson.loads(of_node) for of_node in served)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,11 @@ class Settings(BaseModel):
         """How many runs may hold a lease at the same time."""
         return self.concurrency or (16 if self.per_key else 1)
 
+    @property
+    def follows(self) -> bool:
+        """Whether its calls start jobs that go on, and are followed."""
+        return False
+
     def open(self) -> AbstractAsyncContextManager["Target"]:
         """The target, with what it keeps open between calls."""
         raise NotImplementedError

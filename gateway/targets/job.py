@@ -91,6 +91,11 @@ class Following(Readiness):
         return self
 
     @property
+    def follows(self) -> bool:
+        """Whether its calls start jobs that go on, and are followed."""
+        return self.poll is not None
+
+    @property
     def asked(self) -> list[Expression | Template | Tree]:
         """All that is rendered or evaluated beside the call."""
         poll = self.poll

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,8 @@ class Node:
     """A node that dispatches, and what its targets were asked."""
 
     database: Database
+    current: Current
+    lease: Lease
     dispatcher: Dispatcher
     calls: Calls
 
@@ -100,7 +102,8 @@ async def node(folder: Path, limits: Mapping[str, int], slots: int = 100) -> Asy
         await migrate(database)
         lease = Lease(database, snapshot, timedelta(seconds=15))
         await lease.acquire()
-        yield Node(database, Dispatcher(database, Current(snapshot), lease), calls)
+        current = Current(snapshot)
+        yield Node(database, current, lease, Dispatcher(database, current, lease), calls)
 
 
 @asynccontextmanager
@@ -199,6 +202,22 @@ async def test_the_log_has_the_reason_that_the_run_has(tmp_path: Path) -> None:
                 await until(lambda: one.state(run_id), "cancelled", "state")
                 await until(lambda: _length(log), 1, "lines")
     assert (log[0]["event"], log[0]["reason"]) == ("run.not_succeeded", "nightly is due again")
+
+
+async def test_a_cancelled_run_is_not_called_where_its_target_follows_no_jobs_any_more(tmp_path: Path) -> None:
+    """It was to have its job cancelled, and then somebody took the keys for that out of the configuration."""
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        async with dispatching(one):
+            await until(lambda: number_of_calls(one), 1, "calls")
+            [attempt] = one.dispatcher.attempts
+            await attempt.checkpoint({"started": {}})
+        await one.database.commit(cancel_runs, Cancellation(run_id=run_id, reason="by hand"))
+        assert await one.state(run_id) == "retrying"
+        again = Dispatcher(one.database, one.current, one.lease)
+        async with dispatching(replace(one, dispatcher=again)):
+            await until(lambda: one.state(run_id), "cancelled", "state")
+        assert await number_of_calls(one) == 1
 
 
 async def test_a_claim_under_way_at_the_shutdown_is_broken_off_like_the_rest(

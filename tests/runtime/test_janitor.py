@@ -17,6 +17,7 @@ from gateway.runtime.pausing import Pausing
 from gateway.runtime.snapshot import Current, Snapshot
 from gateway.store.accept import Acceptance, accept
 from gateway.store.claim import Claim, claim
+from gateway.store.control import Cancellation, cancel_runs
 from gateway.store.database import Database, open_database
 from gateway.store.history import find_run
 from gateway.store.migrate import migrate
@@ -68,6 +69,14 @@ async def test_a_node_that_does_not_know_the_target_leaves_its_runs_to_those_tha
     run_id = await leave_a_run_behind(tmp_path)
 
     assert await state_after_a_start(tmp_path, {}, run_id) == "running"
+
+
+async def test_a_lost_run_that_was_cancelled_ends_though_no_node_knows_its_target(tmp_path: Path) -> None:
+    run_id = await leave_a_run_behind(tmp_path)
+    async with open_database(settings(tmp_path)) as database:
+        await database.commit(cancel_runs, Cancellation(run_id=run_id, reason="by hand"))
+
+    assert await state_after_a_start(tmp_path, {}, run_id) == "cancelled"
 
 
 async def test_p9_a_run_that_cannot_be_recovered_keeps_no_other_from_expiring(

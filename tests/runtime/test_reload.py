@@ -61,7 +61,7 @@ async def node(folder: Path) -> AsyncIterator[Reloading]:
         current, lease = Current(nothing), Lease(database, nothing, timedelta(seconds=15))
         dispatcher = Dispatcher(database, current, lease)
         reload, calls = Reload(current, lease, dispatcher, reread), Calls()
-        one = Reloading(Node(database, dispatcher, calls), current, reload, coming)
+        one = Reloading(Node(database, current, lease, dispatcher, calls), current, reload, coming)
         current.snapshot = one.configuration("first", {"a": calls})
         await lease.acquire()
         await lease.tell(current.snapshot)

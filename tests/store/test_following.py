@@ -10,6 +10,7 @@ from gateway.core.outcome import BrokenOff, Cancelled, Lost, PermanentFailure, R
 from gateway.store.claim import ClaimedRun
 from gateway.store.handles import Checkpoint, keep_handles
 from gateway.store.lanes import LaneLimit
+from gateway.store.leases import describe
 from gateway.store.settle import Job
 from tests.store.scene import MINUTE, SECOND, TARGET, Scene
 
@@ -158,6 +159,16 @@ async def test_a_breaker_that_lets_one_call_probe_does_not_wait_for_a_job_that_g
     scene.wait(SECOND)
 
     assert [one.id for one in await scene.claim()] == [other.run_id]
+
+
+async def test_a_job_whose_target_no_node_knows_keeps_nobody_from_cancelling_its_run(scene: Scene) -> None:
+    await scene.ask()
+    run = await scene.claim_one()
+    await scene.end(run, BrokenOff(), job=GOES_ON)
+
+    await describe(scene.database, replace(scene.node, targets=()))
+
+    assert await scene.cancel(run.id) == "cancelled"
 
 
 async def test_cancelling_a_run_between_its_attempts_has_its_job_cancelled(scene: Scene) -> None:
