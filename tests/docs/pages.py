@@ -19,9 +19,14 @@ BEGIN, END = "<!-- made by `python -m tests.docs` -->\n\n", "\n<!-- until here -
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def fenced(text: str) -> list[tuple[str, str]]:
+    """The blocks of a page, or of a part of one, in order: language and text."""
+    return _BLOCK.findall(text)
+
+
 def blocks(page: Path, language: str) -> list[str]:
-    """Those of a page, in order."""
-    return [text for found, text in _BLOCK.findall(page.read_text()) if found == language]
+    """Those of a page that are written in a language."""
+    return [text for found, text in fenced(page.read_text()) if found == language]
 
 
 def commands(page: Path) -> list[str]:

@@ -1,23 +1,21 @@
 """The page about alerts: its configurations work as they stand, and do what it says."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml  # BaseLoader: as YAML 1.1 has it, `on` would be true
 
+from tests.docs.pages import DOCS, blocks
 from tests.gateway_client import GatewayClient
 from tests.gateway_process import GatewayProcess
-from tests.gateways import ROOT, nodes_of, running
+from tests.gateways import nodes_of, running
 from tests.target_answer import Answer
 from tests.target_server import TargetServer
 
-PAGE = (ROOT / "docs" / "alerts.md").read_text()
-ALERTS, CHAINS = (
-    yaml.load(text, yaml.BaseLoader) for text in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-)
-[MESSAGE] = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = DOCS / "alerts.md"
+ALERTS, CHAINS = (yaml.load(text, yaml.BaseLoader) for text in blocks(PAGE, "yaml"))
+[MESSAGE] = blocks(PAGE, "json")
 
 
 def node_of(config: dict[str, Any], folder: Path, **urls: str) -> GatewayProcess:

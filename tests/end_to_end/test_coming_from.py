@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import shlex
 import stat
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +14,7 @@ import aiohttp
 import pytest
 
 from tests.desk import Desk
+from tests.docs.pages import fenced
 from tests.gateways import ROOT
 from tests.target_answer import Answer
 from tests.target_server import Call, TargetServer
@@ -22,7 +22,6 @@ from tests.waiting import until
 
 PAGE = ROOT / "docs" / "coming-from.md"
 EVERY_SECOND = "* * * * * *"
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Section:
 
 
 def _section(text: str) -> Section:
-    blocks = _BLOCK.findall(text)
+    blocks = fenced(text)
     files = {block.partition("\n")[0].removeprefix("# "): block for kind, block in blocks if kind == "yaml"}
     requests = [_request(block) for kind, block in blocks if kind == "http"]
     commands = [line for kind, block in blocks if kind == "sh" for line in block.splitlines()]

@@ -13,18 +13,18 @@ import yaml
 from gateway.config import load
 from gateway.targets import KINDS
 from tests.desk import Desk
+from tests.docs.pages import fenced
 from tests.gateways import ROOT
 from tests.target_answer import Answer
 from tests.target_server import TargetServer
 from tests.targets.jobs import Jobs
 
 PAGES = {kind: (ROOT / "docs" / "targets" / f"{kind}.md").read_text() for kind in KINDS}
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _RUN = re.compile(r"`gateway (run \S+) --payload '(.*?)' --wait`")
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return [text for found, text in _BLOCK.findall(PAGES[page]) if found == language]
+    return [text for found, text in fenced(PAGES[page]) if found == language]
 
 
 def targets_of(page: str) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from gateway.cli import main
 from gateway.config import load
 from gateway.config.library import bundled
 from tests.desk import Desk
+from tests.docs.pages import fenced
 from tests.gateways import ROOT
 from tests.target_server import TargetServer
 
 QUEUES = "amqp"  # its page is tried where there is a broker
 PAGES = sorted(page for page in (ROOT / "docs" / "sources").glob("*.md") if page.stem != QUEUES)
-_BLOCK = re.compile(r"^```(yaml|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -32,7 +32,7 @@ def command(*arguments: str) -> Any:
 
 def send(page: Path) -> list[dict[str, Any]]:
     """Serves the configuration of a page, and sends its sample, or that of its preset; gives what was decided."""
-    blocks: dict[str, str] = dict(_BLOCK.findall(page.read_text()))
+    blocks = dict(fenced(page.read_text()))
     Path("config.yaml").write_text(blocks["yaml"])
     Path("body.json").write_text(blocks.get("json", ""))
     command("reload")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -19,6 +18,7 @@ from click.testing import CliRunner
 from gateway.cli import main
 from gateway.config.library import bundled
 from tests.desk import Desk
+from tests.docs.pages import blocks
 from tests.gateways import ROOT
 from tests.systems import infraaudit, orchestrator
 from tests.systems.infraaudit import DOCUMENTATION, PROGRAMS, InfraAudit
@@ -28,14 +28,11 @@ from tests.systems.proxbox_api import KEY, ProxboxApi
 FOLDER = ROOT / "docs" / "targets"
 SYSTEMS = ROOT / "tests" / "systems"
 PAGES = bundled().names("targets")
-_BLOCK = re.compile(r"^```(yaml|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FOLLOWED = ("VALIDATE_PRODUCTS", "PROVISION", "DRIFT_SCAN", "ANY_JOB")
 
 
-def blocks(language: str) -> list[str]:
-    """Of all the pages."""
-    pages = [(FOLDER / f"{name}.md").read_text() for name in PAGES]
-    return [text for page in pages for kind, text in _BLOCK.findall(page) if kind == language]
+def of_all_pages(language: str) -> list[str]:
+    return [text for name in PAGES for text in blocks(FOLDER / f"{name}.md", language)]
 
 
 def command(line: str) -> Any:
@@ -49,7 +46,8 @@ def command(line: str) -> Any:
 
 async def test_what_stands_on_each_page_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them are served by one gateway; the commands run here, to save the time of starting each."""
-    configurations, lines = blocks("yaml"), [line for text in blocks("sh") for line in text.splitlines()]
+    configurations = of_all_pages("yaml")
+    lines = [line for text in of_all_pages("sh") for line in text.splitlines()]
     async with systems(tmp_path) as environment:
         desk = Desk(tmp_path, environment)
         (tmp_path / "pages").mkdir()
