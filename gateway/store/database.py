@@ -121,8 +121,14 @@ class Database:
             return None
 
     async def transact(self, transaction: Callable[[Connection], T]) -> T:
-        """Carries out one transaction by itself, for what does not go together with others."""
-        return await self._transactor.run(transaction)
+        """Carries out one transaction by itself, for what does not go together with others, and takes its time."""
+        if self.is_sqlite:
+            return await self._transactor.run(transaction)
+        patient = LoopTransactor(_postgresql_engine(self.settings, self.url, write=True, patient=True))
+        try:
+            return await patient.run(transaction)
+        finally:
+            await patient.close()
 
     def _open_transactor(self) -> Transactor:
         if self.is_sqlite:
@@ -243,7 +249,7 @@ def _number_transactions(engine: Engine) -> None:
     event.listen(engine, "begin", begun)
 
 
-def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool) -> AsyncEngine:
+def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool, patient: bool = False) -> AsyncEngine:
     unprepared = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     # a node that hangs, or is gone without a word, must not keep its locks from the others
     impatient = {"server_settings": {"idle_in_transaction_session_timeout": str(1000 * IDLE_TIMEOUT)}}
@@ -255,7 +261,7 @@ def _postgresql_engine(settings: DatabaseSettings, url: URL, *, write: bool) -> 
         pool_pre_ping=not write,  # a commit is repeated after a restart of the server, a read is not
         connect_args={
             "timeout": 5,
-            "command_timeout": COMMAND_TIMEOUT,
+            "command_timeout": None if patient else COMMAND_TIMEOUT,
             "target_session_attrs": "read-write",  # not a standby, wherever a name or a proxy may lead
             **(unprepared if settings.pgbouncer else impatient),
         },

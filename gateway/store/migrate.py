@@ -3,10 +3,14 @@
 from importlib.resources import files
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, inspect, text
 
 from gateway.store.database import Database
+from gateway.store.faults import Fault, classify, to_caller, told
 from gateway.store.schema import metadata
+
+log = structlog.get_logger(__name__)
 
 HEAD = "0007"
 _LOCK = 0x67617465776179  # "gateway", for PostgreSQL's advisory locks
@@ -15,14 +19,23 @@ _LOCK = 0x67617465776179  # "gateway", for PostgreSQL's advisory locks
 async def migrate(database: Database) -> bool:
     """Whether anything had to be done. Of several nodes that start at once one migrates, and the others wait.
 
-    All of it is one transaction: killed in the middle of it, nothing has happened.
+    All of it is one transaction: killed in the middle of it, nothing has happened. Nodes of the version before may be
+    at work meanwhile: of those that wait for each other's locks one is turned away, and that may be us. Raises
+    `Unavailable`.
     """
     async with database.read() as connection:
         version = await connection.run_sync(_version)
     if version is not None and version >= HEAD:  # a newer version of the code may have been here
         return False
-    await database.transact(_bring_up)
-    return True
+    while True:
+        try:
+            await database.transact(_bring_up)
+        except Exception as error:
+            if classify(error) is not Fault.CONFLICT:
+                raise to_caller(error) from error
+            log.warning("store.migrating_again", error=told(error))
+        else:
+            return True
 
 
 def _version(connection: Connection) -> str | None:

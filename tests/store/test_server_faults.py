@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import Succeeded
@@ -162,3 +163,15 @@ async def test_d09_a_server_that_does_not_answer_is_not_waited_for_for_ever(
         await proxy.switch("pass")
         assert (await scene.ask()).run_id
         assert len(await scene.rows(runs)) == 1
+
+
+async def test_what_is_done_by_itself_may_take_longer_than_others(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration builds indexes of large tables, or waits for another node to have done so."""
+    monkeypatch.setattr(database_module, "COMMAND_TIMEOUT", 0.1)
+    async with opened(postgres_url) as scene:
+        await scene.database.transact(lambda connection: connection.execute(text("SELECT pg_sleep(0.3)")))
+        with pytest.raises(Unavailable):
+            async with scene.database.read() as connection:
+                await connection.execute(text("SELECT pg_sleep(0.3)"))
