@@ -12,7 +12,7 @@ from tests.gateways import ROOT
 from tests.servers.certificate import new_certificate
 
 PAGES = [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("getting-started", "concepts", "configuration"))]
-PAGES += [DOCS / f"{name}.md" for name in ("operations", "security")]
+PAGES += [DOCS / f"{name}.md" for name in ("operations", "schedules", "security")]
 _NAMED = re.compile(r"# (\S+\.yaml)\n")
 _WITHOUT_DEFAULT = re.compile(r"\$\{(\w+)\}")
 
