@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
-from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
+from gateway.store.bulk import insert_rows, select_rows
 from gateway.store.claim import first_due
 from gateway.store.database import Database, notify
 from gateway.store.lanes import LaneLimits, lock_targets, reseat
@@ -27,17 +27,15 @@ _DUE = (
     .order_by(runs.c.id)
     .with_for_update()
 )
-_MOVED = ("paused", "claimable")
-_NOTED = select(paused_runs).where(
-    paused_runs.c.pause.in_(bindparam("firsts", expanding=True)),
-    paused_runs.c.run_id.in_(bindparam("seconds", expanding=True)),
-)
 _ASIDE = (
     select(runs.c.id, runs.c.target, runs.c.lane)
     .where(is_put_aside, runs.c.id.in_(bindparam("wanted", expanding=True)))
     .order_by(runs.c.id)
     .with_for_update()
 )
+_MOVED = update(runs).where(runs.c.id.in_(bindparam("wanted", expanding=True)))
+_PUT_ASIDE = _MOVED.values(paused=True, claimable=False)
+_GIVE_BACK = _MOVED.values(paused=False, claimable=runs.c.lane.is_(None))
 _FORGET = delete(paused_runs).where(
     paused_runs.c.pause == bindparam("of_pause"), paused_runs.c.run_id.in_(bindparam("wanted", expanding=True))
 )
@@ -63,17 +61,12 @@ def _put_aside(work: Work, passing: Passing) -> int:
         return 0
     due = work.connection.execute(_DUE, {"of_target": passing.target, "now": work.now, "free": BATCH}).all()
     held = {row: what for row in due if (what := paused.holding(row))}
-    update_runs(work.connection, _MOVED, {row.id: {"paused": True, "claimable": False} for row in held})
-    _note(work, {(what.id, row.id) for row, several in held.items() for what in several})
+    work.connection.execute(_PUT_ASIDE, {"wanted": [row.id for row in held]})
+    # one that was woken, and is put aside again, may be noted already
+    notes = [{"pause": what.id, "run_id": row.id} for row, several in held.items() for what in several]
+    insert_rows(work.connection, paused_runs, notes, unless_there=True)
     _reseat(work, held, passing.limits)
     return len(held)
-
-
-def _note(work: Work, wanted: set[tuple[str, str]]) -> None:
-    """A run that was woken, and is put aside again, may be noted already."""
-    known = select_pairs(work.connection, _NOTED, wanted)
-    fresh = wanted.difference((row.pause, row.run_id) for row in known)
-    insert_rows(work.connection, paused_runs, [{"pause": pause, "run_id": run_id} for pause, run_id in sorted(fresh)])
 
 
 async def has_ended_pauses(database: Database) -> bool:
@@ -98,7 +91,7 @@ def _give_back(work: Work, limits: LaneLimits) -> bool:
     noted = select(paused_runs.c.run_id).where(paused_runs.c.pause == what.id)
     run_ids = work.connection.scalars(noted.order_by(paused_runs.c.run_id).limit(BATCH)).all()
     rows = select_rows(work.connection, _ASIDE, run_ids)
-    update_runs(work.connection, _MOVED, {row.id: {"paused": False, "claimable": row.lane is None} for row in rows})
+    work.connection.execute(_GIVE_BACK, {"wanted": [row.id for row in rows]})
     work.connection.execute(_FORGET, {"of_pause": what.id, "wanted": run_ids})
     _reseat(work, rows, limits)
     if len(run_ids) < BATCH:

@@ -44,7 +44,7 @@ def _chunks(wanted: Iterable[T]) -> Iterator[list[T]]:
     return (ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK))
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, unless_there: bool = False) -> None:
     """Inserts rows that all have the same columns; columns that are left out get their default."""
     if not rows:
         return
@@ -54,7 +54,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         if isinstance(column.default, ScalarElementColumnDefault) and column.name not in rows[0]
     }
     statement, to_parameters = _compile(connection.dialect, table, (*rows[0], *defaults))
-    connection.exec_driver_sql(statement, [to_parameters({**row, **defaults}) for row in rows])
+    passing = " ON CONFLICT DO NOTHING" if unless_there else ""
+    connection.exec_driver_sql(statement + passing, [to_parameters({**row, **defaults}) for row in rows])
 
 
 def update_runs(connection: Connection, columns: tuple[str, ...], rows: Mapping[str, Mapping[str, Any]]) -> None:
