@@ -30,9 +30,12 @@ from gateway.web.api import (
     reload,
     runs,
     schedules,
+    sources,
+    stats,
     status,
     stream,
     targets,
+    triggers,
 )
 from gateway.web.edge import EDGE
 from gateway.web.openapi import describe
@@ -68,6 +71,9 @@ API: tuple[Route, ...] = (
     *reload.ROUTES,
     *stream.ROUTES,
     *audit.ROUTES,
+    *stats.ROUTES,
+    *triggers.ROUTES,
+    *sources.ROUTES,
     Route("GET", "/openapi.json", Role.VIEWER, show_description, replies={200: dict[str, Any]}),
 )
 

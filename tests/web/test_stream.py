@@ -1,7 +1,7 @@
 """Changes of runs and events, as a dashboard follows them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +30,13 @@ class Told:
 
 
 async def stream(
-    gateway: Gateway, last_id: str | None = None, *, seconds: float = 10, **query: str
-) -> AsyncIterator[Told]:
+    gateway: Gateway, last_id: str | None = None, *, seconds: float = 10, query: dict[str, str] | None = None
+) -> AsyncGenerator[Told, None]:
     """What is told, the places where nothing is told included."""
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     async with (
         asyncio.timeout(seconds),
-        gateway.session.get(f"{gateway.url}/api/v1/stream", headers=headers, params=query) as response,
+        gateway.session.get(f"{gateway.url}/api/v1/stream", headers=headers, params=query or {}) as response,
     ):
         assert response.status == 200, await response.text()
         fields: dict[str, str] = {}
@@ -123,7 +123,7 @@ async def test_more_than_a_page_is_told_completely(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(("query", "kinds"), [({"source": "alarms"}, {"event"}), ({"target": "sync"}, {"run"})])
 async def test_a_filter_leaves_only_what_has_that_name(tmp_path: Path, query: dict[str, str], kinds: set[str]) -> None:
-    async with running(tmp_path, SETTINGS) as gateway, aclosing(stream(gateway, **query)) as told:
+    async with running(tmp_path, SETTINGS) as gateway, aclosing(stream(gateway, query=query)) as told:
         await anext(told)
         await send(gateway, "a", "other")
         await send(gateway, "b")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.core.request import Decision
 from gateway.core.run import State
 from gateway.store.pause import Kind
+from gateway.store.stats import Figures, LastEvent
 
 T = TypeVar("T")
 
@@ -299,3 +300,28 @@ class Done(Document):
     refused: list[Refused] = Field(description="What has ended, or begun anew, meanwhile.")
     dry_run: bool
     next: str | None = Field(description="The `cursor` that goes on with those that remain.")
+
+
+class Active(PausablePage):
+    """What happened, and with what event last; null where it has been pruned."""
+
+    counts: Figures
+    last_event: LastEvent | None
+
+
+class TriggerSummary(Active):
+    """A trigger of the configuration."""
+
+    on: list[dict[str, Any]] = Field(description="What it listens to.")
+    target: str
+    mode: Literal["run", "shadow"]
+
+
+class SourceSummary(Active):
+    """A source of the configuration."""
+
+    kind: str
+    path: str | None = Field(description="Of a webhook.")
+    queue: str | None = Field(description="That is consumed.")
+    state: str = Field(description="ok, or what is wrong.")
+    ignored: int = Field(description="Events that it was told to ignore, since this node is up.")

@@ -1,5 +1,6 @@
 """Pausing and resuming: of targets, triggers, sources, single keys of these, and everything."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any
@@ -48,12 +49,21 @@ class ResumingKey(Resuming):
 
 async def pauses_of(edge: Edge, kind: Kind, name: str) -> dict[str, Any]:
     """Whether something is paused, and which of its keys are."""
-    found = {
-        pause["key"]: {field: pause[field] for field in ("by", "reason", "until")}
-        for pause in await list_pauses(edge.database)
-        if (pause["kind"], pause["name"]) == (kind, name)
-    }
-    return {"paused": found.pop("", None), "paused_keys": found}
+    return (await pauses_by_name(edge, kind))(name)
+
+
+async def pauses_by_name(edge: Edge, kind: Kind) -> Callable[[str], dict[str, Any]]:
+    """The same for any of a kind, looked up at once."""
+    found = defaultdict[str, dict[str, Any]](dict)
+    for pause in await list_pauses(edge.database):
+        if pause["kind"] == kind:
+            found[pause["name"]][pause["key"]] = {field: pause[field] for field in ("by", "reason", "until")}
+
+    def of(name: str) -> dict[str, Any]:
+        keys = found.get(name, {})
+        return {"paused": keys.get(""), "paused_keys": {key: keys[key] for key in keys if key}}
+
+    return of
 
 
 def routes_for(kind: Kind, page: Page, shown: type[Document] = PausablePage) -> tuple[Route, Route]:
