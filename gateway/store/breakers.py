@@ -50,12 +50,21 @@ class Breakers:
             self.turned.append((call.announcer, _turned(call, state, now)))
 
 
-def write_breakers(work: Work, calls: Sequence[Call]) -> Breakers:
-    """Shared by all nodes; the rows of targets that have failed must be locked."""
+def to_be_closed(work: Work, names: set[str]) -> set[str]:
+    """Those of these targets, which all could be reached, whose breakers were not as new."""
+    if not names:
+        return set()
+    probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
+    disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
+    return set(work.connection.scalars(select(targets.c.name).where(targets.c.name.in_(sorted(names)), disturbed)))
+
+
+def write_breakers(work: Work, calls: Sequence[Call], locked: set[str]) -> Breakers:
+    """Shared by all nodes; of targets whose rows are not locked, a success has nothing to close."""
     found = Breakers()
     latest = {call.run.target: call for call in calls}
     failed = {call.run.target for call in calls if not isinstance(call.outcome, Succeeded)}
-    for row in _close(work, latest.keys() - failed):
+    for row in _close(work, to_be_closed(work, locked.intersection(latest) - failed)):
         found.note(latest[row.name], row, BreakerState(), work.now)
     rows = work.connection.execute(select(targets).where(targets.c.name.in_(sorted(failed)))) if failed else ()
     for row in rows:
@@ -76,16 +85,12 @@ def _after(row: Any, calls: Iterable[Call], now: datetime) -> BreakerState:
 
 
 def _close(work: Work, names: set[str]) -> Sequence[Any]:
-    """Those of these targets, which could all be reached, whose breakers were not as new."""
+    """The rows as they were."""
     if not names:
         return ()
-    probing = targets.c.open_until <= work.now  # while it is open, a success is of a call that began before
-    disturbed = or_(probing, targets.c.open_until.is_(None) & (targets.c.breaker_failures > 0))
-    found = select(targets).where(targets.c.name.in_(sorted(names)), disturbed)
-    rows = work.connection.execute(found.order_by(targets.c.name).with_for_update()).all()
-    if rows:
-        closed = update(targets).where(targets.c.name.in_([row.name for row in rows]))
-        work.connection.execute(closed.values(_CLOSED))
+    mine = targets.c.name.in_(sorted(names))
+    rows = work.connection.execute(select(targets).where(mine).order_by(targets.c.name)).all()
+    work.connection.execute(update(targets).where(mine).values(_CLOSED))
     return rows
 
 

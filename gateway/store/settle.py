@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 
 from gateway.core.breaker import Breaker
-from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure
+from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.progress import Progress
 from gateway.core.request import Priority
 from gateway.core.retry import Retry
 from gateway.core.run import FINAL, Move, State, after
 from gateway.core.settle import Settlement, Tried, settle
 from gateway.store.announce import Announcer, End, announce
-from gateway.store.breakers import Breakers, write_breakers
+from gateway.store.breakers import Breakers, to_be_closed, write_breakers
 from gateway.store.bulk import insert_rows, update_runs
 from gateway.store.claim import ClaimedRun
 from gateway.store.continuous import Follow, go_on, lock_continuous
@@ -107,7 +107,7 @@ _WRITTEN = (
 def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | None]:
     """How each run ended its attempt; `None` where the fence held, because the run was not the node's any more."""
     continuing = lock_continuous(work, [one.run.schedule for one in attempted])
-    _lock_targets(work, attempted)
+    locked = _lock_targets(work, attempted)
     held = [(one.run.target, one.run.key) for one in attempted if one.run.key is not None]
     releasing = Releasing.lock(work, [one.run.id for one in attempted], held)
     results = [_settle(work, one, releasing) for one in attempted]
@@ -115,7 +115,7 @@ def settle_attempts(work: Work, attempted: Sequence[Attempted]) -> list[Ended | 
     _write_runs(work, [result for _, result in ended])
     _write_attempts(work, ended)
     releasing.write({name: limit for one in attempted for name, limit in one.limits.items()})
-    breakers = write_breakers(work, [one for one, _ in ended])
+    breakers = write_breakers(work, [one for one, _ in ended], locked)
     final = [result for _, result in ended if result.state in FINAL]
     count(work, [end_of(result.state, result.run.trigger, result.run.target) for result in final])
     requested = _tell(work, ended, breakers)
@@ -136,9 +136,13 @@ def _tell(work: Work, ended: Sequence[tuple[Attempted, Ended]], breakers: Breake
     return announce(work, told, breakers.turned, breakers.open)
 
 
-def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> None:
-    names = [one.run.target for one in attempted if one.run.lane is not None or _has_failed(one)]
-    lock_targets(work.connection, names)
+def _lock_targets(work: Work, attempted: Sequence[Attempted]) -> set[str]:
+    """Those whose lanes or breakers may change."""
+    changing = {one.run.target for one in attempted if one.run.lane is not None or _has_failed(one)}
+    reached = {one.run.target for one in attempted if isinstance(one.outcome, Succeeded)}
+    locked = changing | to_be_closed(work, reached - changing)
+    lock_targets(work.connection, locked)
+    return locked
 
 
 def _has_failed(one: Attempted) -> bool:

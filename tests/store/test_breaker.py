@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from gateway.core.breaker import Breaker
 from gateway.core.outcome import Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.retry import Retry
 from gateway.store.claim import ClaimedRun, next_due
 from gateway.store.history import list_targets
-from gateway.store.schema import targets
+from gateway.store.schema import runs, targets
 from gateway.store.settle import Ended
 from tests.store.scene import MINUTE, SECOND, TARGET, Scene, opened
 
@@ -137,3 +138,20 @@ async def test_whoever_resumes_wants_to_see_a_call(scene: Scene) -> None:
     await scene.resume_target()
 
     assert (await scene.claim_one()).attempt == 4
+
+
+async def test_a_success_that_closes_it_takes_the_row_of_the_target_before_those_of_runs(postgres_scene: Scene) -> None:
+    """As everybody does: whoever took them the other way round would meet those in a deadlock."""
+    scene = postgres_scene
+    await trip(scene)
+    scene.clock.instant = await open_until(scene)
+    probing = await scene.claim_one()
+    async with scene.aside() as other:
+        await other.execute(select(targets).where(targets.c.name == TARGET).with_for_update())
+        settling = asyncio.create_task(scene.succeed(probing, breaker=BREAKER))
+        await asyncio.sleep(0.3)
+        await other.execute(select(runs).where(runs.c.id == probing.id).with_for_update(nowait=True))
+        await other.rollback()
+    await settling
+
+    assert await open_until(scene) is None
