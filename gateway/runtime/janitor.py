@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -20,12 +21,16 @@ from gateway.store.lapse import Lapsing, has_expired_runs, lapse
 from gateway.store.leases import cancelled_runs, lost_runs
 from gateway.store.prune import Cutoff, Sweep, prune
 from gateway.store.settle import Attempted, settle_attempts
+from gateway.store.wal import shorten_log
 from gateway.targets.base import Settings
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 1.0
 PRUNE_EVERY = 600.0
+SHORTEN_EVERY = 10.0
+
+Duty = Callable[[], Awaitable[None]]
 
 
 class Janitor:
@@ -35,8 +40,14 @@ class Janitor:
         self._database = database
         self._current = current
         self._dispatcher = dispatcher
-        self._duties = (self.recover, self.expire, pausing.tidy, self.break_off, self._prune_from_time_to_time)
-        self._prune_at = time.monotonic() + PRUNE_EVERY
+        self._duties = (
+            self.recover,
+            self.expire,
+            pausing.tidy,
+            self.break_off,
+            _Seldom(self.prune, PRUNE_EVERY),
+            _Seldom(partial(shorten_log, database), SHORTEN_EVERY),
+        )
 
     async def run(self) -> None:
         """Goes on for ever; a database that is away is waited for."""
@@ -48,7 +59,7 @@ class Janitor:
                 log.warning("janitor.waiting", reason=error.detail)
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _carry_out(self, duty: Callable[[], Awaitable[None]]) -> None:
+    async def _carry_out(self, duty: Duty) -> None:
         """One row that cannot be tidied up keeps neither calls nor other duties from going on. Raises `Unavailable`."""
         try:
             await duty()
@@ -98,11 +109,6 @@ class Janitor:
         """Ends the calls of runs that were cancelled through another node."""
         self._dispatcher.cancel(await cancelled_runs(self._database, self._dispatcher.node_id))
 
-    async def _prune_from_time_to_time(self) -> None:
-        if time.monotonic() >= self._prune_at:
-            self._prune_at = time.monotonic() + PRUNE_EVERY
-            await self.prune()
-
     async def prune(self) -> None:
         """Deletes what is older than `retention` says, batch by batch, between which others commit."""
         now, keep = self._database.now(), self._current.snapshot.retention
@@ -110,3 +116,17 @@ class Janitor:
         sweep: Sweep | None = Sweep(cutoff=cutoff)
         while sweep:
             sweep = await self._database.commit(prune, sweep)
+
+
+class _Seldom:
+    """A duty that need not be looked to each time."""
+
+    def __init__(self, duty: Duty, every: float) -> None:
+        self._duty = duty
+        self._every = every
+        self._due = time.monotonic() + every
+
+    async def __call__(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._every
+            await self._duty()

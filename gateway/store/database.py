@@ -55,7 +55,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.settings = settings
-        self.url = _driver_url(settings.url.get_secret_value())
+        self.url = driver_url(settings.url.get_secret_value())
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = Clock()
         self.on_commit: Callable[[int], None] = lambda _: None
@@ -130,6 +130,11 @@ class Database:
         finally:
             await patient.close()
 
+    async def between_commits(self, act: Callable[[], None]) -> None:
+        """On SQLite: does something with the file while nothing is written to it."""
+        if isinstance(self._transactor, ThreadTransactor):
+            await self._transactor.between(act)
+
     def _open_transactor(self) -> Transactor:
         if self.is_sqlite:
             return ThreadTransactor(
@@ -172,7 +177,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
     Raises `DatabaseInUse` where another process holds that lock, `Unavailable` where there is no database.
     """
-    url = _driver_url(settings.url.get_secret_value())
+    url = driver_url(settings.url.get_secret_value())
     with _owned(url) if url.get_backend_name() == "sqlite" else contextlib.nullcontext():
         database = Database(settings)
         try:
@@ -191,7 +196,8 @@ def notify(connection: Connection, payload: str) -> None:
         connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
 
 
-def _driver_url(url: str) -> URL:
+def driver_url(url: str) -> URL:
+    """The address as SQLAlchemy needs it. Raises `ValueError` for that of another database."""
     parsed = make_url(_SEVERAL_HOSTS.sub(_as_parameters, url))
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
     if parsed.drivername not in drivers:

@@ -52,6 +52,10 @@ class ThreadTransactor:
         self._check()
         return result
 
+    async def between(self, act: Callable[[], None]) -> None:
+        """Does something else while nothing is written."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
     async def close(self) -> None:
         self._thread.shutdown()
         self._engine.dispose()
