@@ -6,12 +6,13 @@ It is woken by whatever may have made a run due; looking at all targets once a s
 import asyncio
 import contextlib
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from gateway.core.errors import Unavailable
-from gateway.core.outcome import BrokenOff, Cancelled, Outcome
+from gateway.core.outcome import BrokenOff, Cancelled, Outcome, RetryableFailure
 from gateway.runtime import observe, tracing
 from gateway.runtime.attempt import Attempt
 from gateway.runtime.chain import announcement
@@ -31,6 +32,8 @@ LAST_CLAIM = 1.0  # seconds that a claim under way at the shutdown may take
 LAST_WORDS = 10.0  # seconds that broken-off calls may take to end well
 AT_ONCE = 2.0  # seconds that they take when told again
 SETTLE_AGAIN_AFTER = 1.0
+UNSTORABLE = RetryableFailure(reason="what came of it could not be stored; the gateway's log has the details")
+"""Left as it is, a run whose end cannot be stored would be called again, and again, without any end."""
 
 
 class Dispatcher:
@@ -256,6 +259,11 @@ class Dispatcher:
             try:
                 ended = await self._database.commit(settle_attempts, attempted)
             except Unavailable:
+                await asyncio.sleep(SETTLE_AGAIN_AFTER)
+                continue
+            except Exception:
+                log.exception("attempt.not_settled", run_id=run.id, target=run.target)
+                attempted = replace(attempted, outcome=UNSTORABLE, log="", progress=None, job=None, announcer=None)
                 await asyncio.sleep(SETTLE_AGAIN_AFTER)
                 continue
             tracing.settled(attempted, ended, self._database.now())

@@ -121,8 +121,9 @@ def _readable(data: bytes) -> bytes | BytesIO | None:
 
 
 def _lower(response: ClientResponse) -> dict[str, str]:
+    """What is no text in them becomes so: half a character can neither be stored nor sent on."""
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
-        known = headers.get(name.lower())
-        headers[name.lower()] = value if known is None else f"{known}, {value}"
+        known, sound = headers.get(name.lower()), value.encode(errors="surrogateescape").decode(errors="replace")
+        headers[name.lower()] = sound if known is None else f"{known}, {sound}"
     return headers

@@ -220,6 +220,22 @@ async def test_a_cancelled_run_is_not_called_where_its_target_follows_no_jobs_an
         assert await number_of_calls(one) == 1
 
 
+async def test_p8_an_end_that_cannot_be_stored_is_a_failure_and_no_reason_to_call_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unstorable(target: Recorded, call: Any, attempt: Attempt) -> Outcome:
+        target.calls.begun.append((target.name, attempt.run_id, attempt.number))
+        return Succeeded(output="\ud800")
+
+    monkeypatch.setattr(Recorded, "perform", unstorable)
+    monkeypatch.setattr("gateway.runtime.dispatcher.SETTLE_AGAIN_AFTER", SOON)
+    async with node(tmp_path, {"a": 1}) as one:
+        [run_id] = await one.request("a")
+        async with dispatching(one):
+            await until(lambda: one.state(run_id), "retrying", "state")
+        assert await number_of_calls(one) == 1
+
+
 async def test_a_claim_under_way_at_the_shutdown_is_broken_off_like_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
+from gateway.core import strict_json
 from gateway.core.outcome import Cancelled, Outcome, PermanentFailure, RetryableFailure, Succeeded
 from gateway.core.progress import Progress
 from tests.target_answer import Answer
 from tests.target_server import TargetServer
-from tests.targets.calling import Attempt, attempt, call, configured
+from tests.targets.calling import Attempt, attempt, call, configured, raw_server
 from tests.targets.jobs import Job, Jobs, followed
 from tests.waiting import until
 
@@ -403,6 +405,19 @@ async def test_headers_of_the_target_go_to_its_own_host_only(server: TargetServe
     assert first.headers["Authorization"] == "Bearer s3cret"
     assert (first.idempotency_key, start.idempotency_key is None) == (None, False)
     assert first.headers["X-Gateway-Run-Id"] == start.headers["X-Gateway-Run-Id"]
+
+
+async def test_headers_that_are_no_text_do_not_keep_the_handle_from_being_stored() -> None:
+    answer = b'HTTP/1.1 201 Created\r\nX-By: caf\xe9 \xff\r\nContent-Length: 14\r\n\r\n{"id":"job-1"}'
+    given = attempt()
+    async with raw_server(answer) as url:
+        keys = followed(url, poll={"url": url, "succeeded": "response.json.id == 'job-1'"})
+        async with configured(**keys).open() as target:
+            await call(target, given)
+
+    assert given.handle is not None
+    kept = orjson.loads(strict_json.dump(dict(given.handle)))["started"]["headers"]
+    assert kept["x-by"] == "caf\N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}"
 
 
 async def test_an_enormous_answer_to_the_start_is_not_kept_whole(server: TargetServer) -> None:
