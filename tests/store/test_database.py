@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Unavailable
-from gateway.store.database import DatabaseInUse, open_database
+from gateway.store.database import DatabaseInUse, driver_url, open_database
 from gateway.store.leases import touch
 from gateway.store.schema import events, runs
 from gateway.store.settings import DatabaseSettings
@@ -244,3 +244,21 @@ async def test_the_clock_is_the_databases(database_url: str) -> None:
         before = database.now()
         await database.follow_clock()
         assert abs((database.now() - before).total_seconds()) < 1
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "ports"),
+    [
+        ("postgresql://me:pw@a,b:6432/db", ["a", "b"], [5432, 6432]),
+        ("postgresql://a,b,c/db?application_name=x", ["a", "b", "c"], [5432, 5432, 5432]),
+        ("postgres://me:p,w@a/db", "a", None),
+        ("postgresql://me:pw@a:6432/d,b", "a", 6432),
+        ("postgresql:///db?host=a:1&host=b:2", ["a", "b"], [1, 2]),
+    ],
+)
+def test_several_hosts_are_written_as_everywhere(
+    url: str, hosts: list[str] | str, ports: list[int] | int | None
+) -> None:
+    (), arguments = driver_url(url).get_dialect()().create_connect_args(driver_url(url))
+
+    assert (arguments["host"], arguments.get("port")) == (hosts, ports)
