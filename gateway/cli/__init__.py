@@ -15,8 +15,10 @@ COMMANDS = {
         "schema": "Print the JSON schema of configuration files, for editors.",
         "presets": "Known systems, ready to be used.",
         "migrate": "Bring the database to what this version needs.",
+        "backup": "Copy a SQLite database while the gateway goes on.",
         "send": "Post an event to a source, signed as its sender would.",
         "demo-target": "An endpoint to be called, which prints every call.",
+        "completion": "Have a shell complete commands.",
     },
     "Commands that talk to a running gateway (GATEWAY_URL, GATEWAY_TOKEN)": {
         "status": "Nodes, targets and their runs at a glance.",
@@ -25,9 +27,14 @@ COMMANDS = {
         "runs": "List, look at, follow, retry and cancel runs.",
         "events": "List, look at and replay events.",
         "explain": "Say what an event would come to, and why.",
+        "targets": "List targets, and look at one.",
+        "triggers": "List triggers, and what they decided.",
+        "sources": "List sources, and what came in.",
         "schedules": "Look at schedules and what is to come; define and force them.",
         "pause": "Stop the calls of a target, a trigger, a source or everything, or the ticks of a schedule.",
         "resume": "Let something go on that was paused.",
+        "stats": "How many events came in, how many runs they made, and how these ended.",
+        "audit": "Who did what by hand, and why.",
     },
 }
 """What there is, by heading. A command `a-b` is `command` in the module `gateway.cli.a_b`."""

@@ -81,17 +81,21 @@ def _read(response: HTTPResponse) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Talks to the API of one gateway; every method raises `Failure` unless the gateway does what it is asked."""
+    """Talks to the API of one gateway; every method raises `Failure` unless the gateway does what it is asked.
+
+    The `reason` is for its audit trail.
+    """
 
     url: str
     token: str | None = None
+    reason: str | None = None
 
     @classmethod
-    def from_environment(cls) -> Self:
+    def from_environment(cls, *, reason: str | None = None) -> Self:
         token = os.environ.get("GATEWAY_TOKEN") or None
         if token and not (token.isascii() and token.isprintable()):
             raise Failure("GATEWAY_TOKEN holds characters that no header can.", Exit.USAGE)
-        return cls(os.environ.get("GATEWAY_URL") or DEFAULT_URL, token)
+        return cls(os.environ.get("GATEWAY_URL") or DEFAULT_URL, token, reason)
 
     def get(self, *path: str, **query: str | int | None) -> Any:
         """What the API shows at `/api/v1/` and these steps."""
@@ -134,7 +138,9 @@ class Client:
         return f"{self.url.rstrip('/')}/api/v1/{steps}"
 
     def _headers(self, accept: str) -> dict[str, str]:
-        return {"Accept": accept, **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
+        who = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        why = {"X-Reason": self.reason.encode().decode("latin-1")} if self.reason else {}  # UTF-8 on the wire
+        return {"Accept": accept, **who, **why}
 
     def _accepted(self, answer: Answer) -> Any:
         return accepted(answer, about_401=_STRANGER if self.token else _NOBODY)

@@ -55,10 +55,11 @@ def show_event(event_id: str, as_json: bool) -> None:
 
 @command.command("replay")
 @click.argument("event_id")
+@options.reason
 @options.as_json
-def replay_event(event_id: str, as_json: bool) -> None:
+def replay_event(event_id: str, reason: str | None, as_json: bool) -> None:
     """Send a stored event through the triggers of today, as a new event that names the old one."""
-    accepted = Client.from_environment().post("events", event_id, "replay", body={})
+    accepted = Client.from_environment(reason=reason).post("events", event_id, "replay", body={})
     if as_json:
         print_json(accepted)
     else:

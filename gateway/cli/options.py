@@ -18,6 +18,12 @@ def _fits_header(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
+def _read_reason(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not (text.strip() and text.isprintable()):
+        raise click.BadParameter("expected one line of text")
+    return text
+
+
 config = click.option(
     "-c",
     "--config",
@@ -49,4 +55,5 @@ properties = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 since = click.option("--since", metavar="TIME", help="From then on: 2027-01-15T22:00:00Z, or an age such as 2h.")
 until = click.option("--until", metavar="TIME", help="Before that: likewise.")
+reason = click.option("--reason", callback=_read_reason, help="Kept in the audit trail.")
 limit = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)

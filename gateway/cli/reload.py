@@ -12,14 +12,15 @@ from gateway.core.printable import one_line
 
 
 @click.command()
+@options.reason
 @options.as_json
-def command(as_json: bool) -> None:
+def command(reason: str | None, as_json: bool) -> None:
     """Have a running gateway read its configuration anew.
 
     What is in progress ends as it began. Where the configuration has problems, the old one stays in force, and the
     exit code is 2.
     """
-    reloaded = Client.from_environment().post("reload", body={})
+    reloaded = Client.from_environment(reason=reason).post("reload", body={})
     if as_json:
         print_json(reloaded)
         return

@@ -10,10 +10,12 @@ from gateway.cli.pausing import called, path_of, pausable
 
 @click.command()
 @pausable
+@options.reason
 @options.as_json
-def command(kind: str, name: str | None, key: str | None, as_json: bool) -> None:
+def command(kind: str, name: str | None, key: str | None, reason: str | None, as_json: bool) -> None:
     """Let something go on that was paused."""
-    page = Client.from_environment().post(*path_of(kind, name), "resume", body={} if key is None else {"key": key})
+    client = Client.from_environment(reason=reason)
+    page = client.post(*path_of(kind, name), "resume", body={} if key is None else {"key": key})
     if as_json:
         print_json(page)
     else:

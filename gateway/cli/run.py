@@ -36,17 +36,26 @@ def waits(command: F) -> F:
 @click.option("--payload", type=JSON, default="{}", metavar="JSON", help="What the target is given.")
 @click.option("--key", help="Joins what waits under this key; without one the run is a new one.")
 @waits
+@options.reason
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, *, target: str, payload: Any, key: str | None, wait: bool, timeout: timedelta, as_json: bool
+    ctx: click.Context,
+    *,
+    target: str,
+    payload: Any,
+    key: str | None,
+    wait: bool,
+    timeout: timedelta,
+    reason: str | None,
+    as_json: bool,
 ) -> None:
     """Run a target now.
 
     A run by hand goes before those that wait. With --wait its attempts, its progress and what they say are shown on
     standard error, and the end of the command is that of the run; Ctrl-C ends only the waiting.
     """
-    client = Client.from_environment()
+    client = Client.from_environment(reason=reason)
     body = {"payload": payload, **({"key": key} if key else {})}
     run = client.post("targets", target, "run", body=body)
     conclude(ctx, client, run, timeout if wait else None, as_json=as_json)

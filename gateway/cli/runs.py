@@ -13,8 +13,8 @@ from gateway.cli.display import print_fields, print_json, print_page, print_rows
 from gateway.cli.following import follow
 from gateway.cli.progress import in_words
 from gateway.cli.screen import Screen
+from gateway.cli.selection import bulk, filters, print_done, selected
 from gateway.core.printable import one_line
-from gateway.core.run import State
 from gateway.core.transcript import log_line
 
 _COLUMNS = ("id", "state", "target", "trigger", "schedule", "key", "attempt", "events", "created_at", "reason")
@@ -28,13 +28,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice([str(state) for state in State]))
-@click.option("--target")
-@click.option("--trigger")
-@click.option("--schedule")
-@click.option("--key")
-@options.since
-@options.until
+@filters
 @options.limit
 @options.as_json
 def list_runs(as_json: bool, **wanted: Any) -> None:
@@ -75,24 +69,43 @@ def show_log(run_id: str, follows: bool) -> None:
 
 
 @command.command("retry")
-@click.argument("run_id")
+@click.argument("run_id", required=False)
+@filters
+@bulk
+@options.reason
 @options.as_json
-def retry_run(run_id: str, as_json: bool) -> None:
-    """Make a new run of a finished one, with its key and its events."""
-    run = Client.from_environment().post("runs", run_id, "retry", body={})
-    if as_json:
-        print_json(run)
+def retry_runs(run_id: str | None, reason: str | None, as_json: bool, **selection: Any) -> None:
+    """Make a new run of a finished one, with its key and its events.
+
+    Or of all that the options select: of those that failed, unless they name a state.
+    """
+    client, wanted = Client.from_environment(reason=reason), selected(run_id, selection)
+    if run_id is None:
+        print_done(client.post("runs", "retry", body=wanted), "retried", as_json=as_json)
     else:
-        click.echo(f"Run {one_line(str(run['id']))} is {one_line(str(run['state']))}.")
+        _print_state(client.post("runs", run_id, "retry", body={}), as_json=as_json)
 
 
 @command.command("cancel")
-@click.argument("run_id")
+@click.argument("run_id", required=False)
+@filters
+@bulk
 @click.option("--reason", help="Kept with the run.")
 @options.as_json
-def cancel_run(run_id: str, reason: str | None, as_json: bool) -> None:
-    """Cancel a run that is not over; a call in progress is ended too."""
-    run = Client.from_environment().post("runs", run_id, "cancel", body={"reason": reason} if reason else {})
+def cancel_runs(run_id: str | None, reason: str | None, as_json: bool, **selection: Any) -> None:
+    """Cancel a run that is not over; a call in progress is ended too.
+
+    Or all that the options select.
+    """
+    client, wanted = Client.from_environment(), selected(run_id, selection)
+    why = {"reason": reason} if reason else {}
+    if run_id is None:
+        print_done(client.post("runs", "cancel", body=wanted | why), "cancelled", as_json=as_json)
+    else:
+        _print_state(client.post("runs", run_id, "cancel", body=why), as_json=as_json)
+
+
+def _print_state(run: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(run)
     else:

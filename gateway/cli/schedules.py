@@ -82,6 +82,7 @@ def _defining(command: F) -> F:
         click.option("--timezone", metavar="ZONE", help="Such as Europe/Amsterdam; UTC without it."),
         click.option("--target"),
         click.option("--payload", type=JSON, metavar="JSON", help="What the target is given."),
+        options.reason,
         options.as_json,
     )
     for part in reversed(parts):
@@ -91,44 +92,48 @@ def _defining(command: F) -> F:
 
 @command.command("add")
 @_defining
-def add_schedule(name: str, file: BinaryIO | None, as_json: bool, **said: Any) -> None:
+def add_schedule(name: str, file: BinaryIO | None, reason: str | None, as_json: bool, **said: Any) -> None:
     """Define a schedule: by a FILE with what the configuration says of one (- is standard input), by options, or both.
 
     Texts in it are no templates.
     """
     fields = _fields(file, said)
-    _show(Client.from_environment().post("schedules", body={**fields, "name": name}), as_json=as_json)
+    _show(Client.from_environment(reason=reason).post("schedules", body={**fields, "name": name}), as_json=as_json)
 
 
 @command.command("update")
 @_defining
-def update_schedule(name: str, file: BinaryIO | None, as_json: bool, **said: Any) -> None:
+def update_schedule(name: str, file: BinaryIO | None, reason: str | None, as_json: bool, **said: Any) -> None:
     """Define a schedule anew: all that it says is replaced.
 
     Where its timing stays as it is, its ticks come as before.
     """
-    _show(Client.from_environment().put("schedules", name, body=_fields(file, said)), as_json=as_json)
+    _show(Client.from_environment(reason=reason).put("schedules", name, body=_fields(file, said)), as_json=as_json)
 
 
 @command.command("remove")
 @click.argument("name")
-def remove_schedule(name: str) -> None:
+@options.reason
+def remove_schedule(name: str, reason: str | None) -> None:
     """Remove a schedule. Its runs stay."""
-    Client.from_environment().delete("schedules", name)
+    Client.from_environment(reason=reason).delete("schedules", name)
     click.echo(f"The schedule {one_line(name)} is removed.")
 
 
 @command.command("run")
 @click.argument("name")
 @waits
+@options.reason
 @options.as_json
 @click.pass_context
-def run_schedule(ctx: click.Context, *, name: str, wait: bool, timeout: timedelta, as_json: bool) -> None:
+def run_schedule(
+    ctx: click.Context, *, name: str, wait: bool, timeout: timedelta, reason: str | None, as_json: bool
+) -> None:
     """Run the target of a schedule now, with its payload; its ticks come as before.
 
     With --wait the end of the command is that of the run; Ctrl-C ends only the waiting.
     """
-    client = Client.from_environment()
+    client = Client.from_environment(reason=reason)
     run = client.post("schedules", name, "run", body={})
     conclude(ctx, client, run, timeout if wait else None, as_json=as_json)
 

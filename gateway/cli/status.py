@@ -8,6 +8,7 @@ import click
 from gateway.cli import options
 from gateway.cli.client import Client
 from gateway.cli.display import HASH_SHOWN, print_fields, print_json, print_rows
+from gateway.core.printable import one_line
 
 _NODE_COLUMNS = ("name", "version", "config_hash", "labels", "started_at")
 _PAUSE_COLUMNS = ("kind", "name", "key", "by", "until", "reason")
@@ -26,7 +27,7 @@ def command(as_json: bool) -> None:
     node = status["node"]
     print_fields({"version": status["version"], "node": node["name"], "leader": leader, "ignored": node["ignored"]})
     for weakness in status["weaknesses"]:
-        click.echo(f"The database is weak: {weakness}", err=True)
+        click.echo(f"The database is weak: {one_line(weakness)}", err=True)
     click.echo("\nNodes")
     print_rows(_NODE_COLUMNS, [_node(node) for node in status["nodes"]])
     if status["pauses"]:

@@ -83,13 +83,18 @@ def test_status(gateway: Run, stub: Stub) -> None:
     target = {"name": "sync", "state": "ready", "running": 1, "waiting": 2}
     leader = {"node": "b:1", "epoch": 7}
     this = node | {"ignored": {"alarms": 3}}
-    stub.answers = [(200, {"version": "1", "node": this, "leader": leader, "nodes": [node], "targets": [target]})]
+    pause = {"kind": "trigger", "name": "every", "key": "", "by": "ops", "until": None, "reason": "maintenance"}
+    said = {"weaknesses": ["fsync=off: \x1b[2J"], "pauses": [pause]}
+    status = {"version": "1", "node": this, "leader": leader, "nodes": [node], "targets": [target], **said}
+    stub.answers = [(200, status)]
     result = gateway("status")
 
     assert "leader   b:1\n" in result.stdout
     assert 'ignored  {"alarms":3}\n' in result.stdout
     assert "a:1\t1\t0123456789ab\tx, y\tnow" in result.stdout
     assert "sync\tready\t1\t2" in result.stdout
+    assert "trigger\tevery\t\tops\t\tmaintenance" in result.stdout
+    assert "fsync=off: \\x1b[2J" in result.stderr
 
 
 def test_run_hands_over_payload_and_key(gateway: Run, stub: Stub) -> None:
