@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.cli import main
+from gateway.cli import COMMANDS, main
 from tests.docs.pages import DOCS, GENERATED, commands, made_anew
 from tests.docs.reference import reference
 from tests.gateways import ROOT
@@ -60,6 +60,13 @@ def test_commands_are_written_as_they_can_be_typed(page: Path, tmp_path: Path, m
     for line in commands(page):
         for typed in _TYPED.findall(line):
             refuse_what_cannot_be_typed(typed)
+
+
+def test_the_readme_names_every_command() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Command line")[2]
+    named = {word for told in re.findall(r"`([^`]+)`", table) for word in told.split()}
+
+    assert [name for section in COMMANDS.values() for name in section if name not in named] == []
 
 
 def refuse_what_cannot_be_typed(typed: str) -> None:
