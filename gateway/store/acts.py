@@ -100,7 +100,7 @@ def _record(work: Work, done: Sequence[tuple[Act, Any]]) -> None:
         if act.id not in recorded:
             rows[act.id] = _row(work, act, result)
             recorded.add(act.id)
-        elif outcome_of(result) is not None:
+        elif outcome_of(result) is not None and not work.repeated:  # that may have been counted before
             more[act.id] = more.get(act.id, 0) + 1
     insert_rows(work.connection, audit, list(rows.values()))
     if more:
