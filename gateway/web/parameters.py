@@ -47,7 +47,7 @@ def _instant(value: Any) -> datetime:
 
 def _instant_or_age(value: Any) -> datetime | timedelta:
     try:
-        return parse_duration(value)
+        return parse_duration(value) if isinstance(value, str) else _instant(value)
     except ValueError:
         return _instant(value)
 

@@ -126,6 +126,7 @@ async def test_those_of_one_key_become_one_run(tmp_path: Path) -> None:
         {"target": ["sync"]},
         {"target": ""},
         {"since": "yesterday"},
+        {"since": 0},
         {"target": "sync", "dry_run": "perhaps"},
     ],
 )
