@@ -35,9 +35,7 @@ class Server(Listener):
     """The process: where it listens, and how much it does at once."""
 
     port: int = Field(8080, ge=0, le=65535, description="0: any free one.")
-    admin: Listener | None = Field(
-        None, description="For API, dashboard and metrics, which then are not served beside the hooks."
-    )
+    admin: Listener | None = Field(None, description="For API and metrics, which then are not served beside the hooks.")
     public_url: str | None = Field(None, pattern="^https?://", description="How senders and people reach it.")
     max_body: Size = Field(2**20, gt=0, description="Of a request.")
     shutdown_grace: Duration = Field(timedelta(seconds=30), description="For attempts to end by themselves.")
@@ -53,7 +51,7 @@ class Server(Listener):
 
 
 class Access(_Section):
-    """Who may use API, dashboard and command line."""
+    """Who may use API and command line."""
 
     tokens: tuple[Token, ...] = Field((), description="Without any, the API answers on loopback only.")
 

@@ -1,9 +1,13 @@
-"""The reference page of the API: three files that show the description, and load nothing from elsewhere."""
+"""The reference page of the API: three files that show the description, and load nothing from elsewhere.
+
+It is also where a browser is led that knows the address alone.
+"""
 
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.web.route import Handler
 
@@ -25,12 +29,18 @@ def _page(name: str, content_type: str) -> Handler:
     return show
 
 
+async def _lead(_: web.Request) -> web.Response:
+    """By a relative address, as a proxy may serve all of this below a path of its own."""
+    return web.Response(status=HTTPStatus.FOUND, headers={hdrs.LOCATION: "reference", **_HEADERS})
+
+
 @cache
 def _read(name: str) -> bytes:
     return files("gateway.web").joinpath("static", name).read_bytes()
 
 
 PAGES: dict[str, Handler] = {
+    "/": _lead,
     "/reference": _page("reference.html", "text/html"),
     "/reference/reference.css": _page("reference.css", "text/css"),
     "/reference/reference.js": _page("reference.js", "text/javascript"),

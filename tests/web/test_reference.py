@@ -38,6 +38,15 @@ async def test_s11_a_page_may_load_nothing_from_elsewhere_and_run_nothing_inline
     assert (await guarded.post(path)).status == 405
 
 
+async def test_whoever_knows_the_address_alone_is_led_to_it(guarded: Gateway) -> None:
+    """From behind a proxy, too, which may serve all of this below a path of its own."""
+    answer = await guarded.get("/", allow_redirects=False)
+
+    assert (answer.status, answer.headers["Location"]) == (302, "reference")
+    assert (await guarded.get("/")).body == (await guarded.get("/reference")).body
+    assert (await guarded.post("/")).status == 405
+
+
 @pytest.mark.parametrize(
     "path",
     [
