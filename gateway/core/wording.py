@@ -1,5 +1,6 @@
 """What is wrong with something that was handed in, in words for people who never heard of pydantic."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from difflib import get_close_matches
@@ -8,11 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.core.duration import format_duration
 from gateway.core.name import PATTERN
 
 MANY = 1000
 """Words among which it takes too long to look for the nearest."""
 
+_SPAN = re.compile(r"(days|seconds|microseconds)=(-?[0-9]+)")
 _MAPPING = "should be a mapping, of keys to values"
 _WORDS = {
     "missing": "is missing",
@@ -72,4 +75,8 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
 
 
 def _limit(value: Any) -> Any:
-    return "nothing" if value == repr(timedelta(0)) else value
+    """A span of time comes here as Python writes it."""
+    if not (isinstance(value, str) and value.startswith("datetime.timedelta(")):
+        return value
+    span = timedelta(**{unit: int(number) for unit, number in _SPAN.findall(value)})
+    return format_duration(span) if span else "nothing"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.event import Event
 from gateway.core.request import Decision
-from gateway.core.run import CLAIMABLE
+from gateway.core.run import CLAIMABLE, FINAL
 from gateway.store.database import Database
 from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
@@ -152,6 +152,15 @@ async def list_targets(
         now = database.now()
         of_everything = (await connection.run_sync(in_force, now)).of_everything
         return [_target(row, of_everything, now, is_held=row.name in held) for row in rows]
+
+
+async def list_outcomes(database: Database, target: str, limit: int) -> list[dict[str, Any]]:
+    """What became of a target's runs, those that are over; newest first."""
+    names = ("id", "state", "finished_at", "reason")
+    ended = select(*(runs.c[name] for name in names)).where(runs.c.target == target, runs.c.state.in_([*FINAL]))
+    async with database.read() as connection:
+        rows = await connection.execute(ended.order_by(runs.c.id.desc()).limit(limit))
+        return [{name: getattr(row, name) for name in names} for row in rows]
 
 
 async def _page(

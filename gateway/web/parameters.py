@@ -1,5 +1,6 @@
 """From queries and bodies of the API to values: models say what is expected, and all that is wrong is said at once."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -46,10 +47,11 @@ def _instant(value: Any) -> datetime:
 
 
 def _instant_or_age(value: Any) -> datetime | timedelta:
-    try:
-        return parse_duration(value) if isinstance(value, str) else _instant(value)
-    except ValueError:
-        return _instant(value)
+    if isinstance(value, str):
+        for read in (parse_duration, _instant):
+            with suppress(ValueError):
+                return read(value)
+    raise ValueError(f"expected a time such as 2026-01-31T12:00:00Z, or an age such as 2h, got {value!r:.60}")
 
 
 def _cursor(value: str) -> str:

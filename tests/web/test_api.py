@@ -218,6 +218,38 @@ async def test_targets_are_listed_with_what_they_do(tmp_path: Path) -> None:
     assert [outcome["state"] for outcome in target["last_outcomes"]] == ["succeeded"]
 
 
+async def test_the_last_outcomes_of_a_target_are_seen_behind_any_backlog(tmp_path: Path) -> None:
+    async with TargetServer() as server, _working(tmp_path, server) as gateway:
+        ended = [(await gateway.post("/api/v1/targets/sync/run?wait=10s")).json["id"] for _ in range(2)]
+        await gateway.post("/api/v1/targets/sync/pause")
+        await asyncio.gather(*(_run(gateway) for _ in range(60)))
+        target = (await gateway.get("/api/v1/targets/sync")).json
+
+    assert target["waiting"] == 60
+    assert [outcome["id"] for outcome in target["last_outcomes"]] == ended[::-1]
+    assert target["last_outcomes"][0].keys() == {"id", "state", "finished_at", "reason"}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("runs?since=yesterday", "a time such as 2026-01-31T12:00:00Z, or an age such as 2h, got 'yesterday'"),
+        ("stats?since=2026-01-31T12:00:00", "a time such as 2026-01-31T12:00:00Z, or an age such as 2h"),
+    ],
+)
+async def test_who_says_neither_a_time_nor_an_age_is_told_of_both(gateway: Gateway, path: str, message: str) -> None:
+    answer = await gateway.get(f"/api/v1/{path}")
+
+    assert answer.status == 422
+    assert message in answer.json["errors"][0]["message"]
+
+
+async def test_limits_of_time_are_written_as_people_write_them(gateway: Gateway) -> None:
+    answer = await gateway.post("/api/v1/targets/sync/run?wait=2h")
+
+    assert answer.json["errors"] == [{"path": "wait", "message": "should be at most 1h"}]
+
+
 async def test_targets_are_read_page_by_page(gateway: Gateway) -> None:
     first = (await gateway.get("/api/v1/targets?limit=1")).json
     second = (await gateway.get(f"/api/v1/targets?limit=1&cursor={first['next']}")).json

@@ -7,8 +7,7 @@ from pydantic import Field
 
 from gateway.core.access import Role
 from gateway.core.errors import NotFound, Unmappable
-from gateway.core.run import FINAL
-from gateway.store.history import RunFilter, list_runs, list_targets
+from gateway.store.history import list_outcomes, list_targets
 from gateway.store.pause import Kind
 from gateway.web.access import CALLER
 from gateway.web.api.documents import Listed, RunPage, Target, TargetPage
@@ -87,11 +86,8 @@ async def _on_its_own_page(edge: Edge, name: str) -> dict[str, Any]:
     described = await _described(edge, [name])
     if not described:
         raise NotFound(f"there is no target {name!r:.200}")
-    runs = await list_runs(edge.database, RunFilter(target=name), 5 * OUTCOMES)
-    ended = [run for run in runs.items if run["state"] in FINAL][:OUTCOMES]
-    shown = ("id", "state", "finished_at", "reason")
     paused_keys = (await pauses_of(edge, Kind.TARGET, name))["paused_keys"]
-    outcomes = [{field: run[field] for field in shown} for run in ended]
+    outcomes = await list_outcomes(edge.database, name, OUTCOMES)
     return {**described[0], "paused_keys": paused_keys, "last_outcomes": outcomes}
 
 
