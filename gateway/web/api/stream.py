@@ -1,18 +1,19 @@
 """Changes of runs and events as they happen, from whichever node."""
 
 import re
+from typing import Annotated
 
 import orjson
 from aiohttp import web
+from pydantic import Field, PlainValidator
 
 from gateway.core.access import Role
-from gateway.core.errors import Invalid
 from gateway.core.ids import is_id
 from gateway.runtime.feed import Feed
 from gateway.store.changes import Change, Place
 from gateway.web.api.logs import LAST_EVENT_ID
 from gateway.web.edge import EDGE
-from gateway.web.parameters import Model, Name, parse_query
+from gateway.web.parameters import Model, Name, parse_headers, parse_query
 from gateway.web.route import Media, Route
 from gateway.web.sse import Message, Messages, stream
 
@@ -32,24 +33,33 @@ class StreamQuery(Model):
         return name is not None and name == change.shown["source" if change.kind == "event" else "target"]
 
 
+def _place(last_id: str) -> Place | None:
+    match = _PLACE.fullmatch(last_id)
+    if last_id and (match is None or not is_id(match[2])):
+        raise ValueError("expected the id of an event of this stream")
+    return Place(int(match[1]), match[2]) if match else None
+
+
+class Seen(Model):
+    """How far a reader has come who lost the stream."""
+
+    last: Annotated[Place | None, PlainValidator(_place, json_schema_input_type=str)] = Field(
+        None,
+        alias=LAST_EVENT_ID,
+        description="The id of the last event that was seen.",
+        json_schema_extra={"pattern": f"^({_PLACE.pattern})?$"},
+    )
+
+
 async def show_stream(request: web.Request) -> web.StreamResponse:
     """Changes of runs and events, from now on, or from the one on that `Last-Event-ID` names.
 
     Each is a run or an event as it is then. With `source` only events of it are told, with `target` only its runs.
     """
     query, feed = parse_query(request, StreamQuery), request.app[EDGE].feed
-    last_id = request.headers.get(LAST_EVENT_ID, "")
-    place = _place(last_id) if last_id else await feed.latest()
-    return await stream(request, _messages(feed, place, query, is_at_end=not last_id))
-
-
-def _place(last_id: str) -> Place:
-    """Raises `Invalid`."""
-    match = _PLACE.fullmatch(last_id)
-    if match is None or not is_id(match[2]):
-        errors = {LAST_EVENT_ID: "expected the id of an event of this stream"}
-        raise Invalid("the headers are not as expected", errors=errors)
-    return Place(int(match[1]), match[2])
+    seen = parse_headers(request, Seen).last
+    place = seen or await feed.latest()
+    return await stream(request, _messages(feed, place, query, is_at_end=seen is None))
 
 
 def _id(place: Place) -> str:
@@ -80,6 +90,7 @@ ROUTES = (
         Role.VIEWER,
         show_stream,
         query=StreamQuery,
+        headers=Seen,
         replies={200: Media(("text/event-stream",))},
     ),
 )
