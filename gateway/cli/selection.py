@@ -59,10 +59,14 @@ def print_done(done: Mapping[str, Any], verb: str, *, as_json: bool) -> None:
         return
     if done["dry_run"]:
         click.echo("".join(f"{one_line(run_id)}\n" for run_id in done["ids"]), nl=False)
-        click.echo(f"{len(done['ids'])} runs would be {verb}.", err=True)
+        click.echo(f"{_runs(len(done['ids']))} would be {verb}.", err=True)
     else:
-        click.echo(f"{done['done']} runs are {verb}.")
+        click.echo(f"{_runs(done['done'])} {'is' if done['done'] == 1 else 'are'} {verb}.")
     for refused in done["refused"]:
         click.echo(f"{one_line(refused['id'])} is not: {one_line(refused['reason'])}", err=True)
     if done["next"]:
         click.echo(f"{done['remaining']} more: go on with --cursor {one_line(done['next'])}", err=True)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -32,6 +32,13 @@ def test_all_that_options_select(gateway: Run, stub: Stub) -> None:
     assert stub.asked[1].headers["x-reason"] == "mended"
 
 
+def test_one_is_one(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(202, DONE | {"done": 1}), (200, DONE | {"dry_run": True, "ids": ["0199-a"]})]
+
+    assert gateway("runs", "cancel", "--key", "k").stdout == "1 run is cancelled.\n"
+    assert "1 run would be cancelled." in gateway("runs", "cancel", "--key", "k", "--dry-run").stderr
+
+
 def test_what_remains_and_what_was_refused_is_said(gateway: Run, stub: Stub) -> None:
     refused = [{"id": "0199-c", "reason": "the run has succeeded already\x1b"}]
     stub.answers = [(202, DONE | {"remaining": 40, "next": "0199-b", "refused": refused})]
