@@ -286,7 +286,7 @@ def _owned(url: URL) -> Iterator[None]:
     path = Path(url.database).resolve()
     try:
         lock = Path(f"{path}.lock").open("w")  # noqa: SIM115 - closed below, after what may fail here
-        path.touch()
+        path.touch(mode=0o600)  # events may hold secrets
     except OSError as error:
         raise Unavailable(f"cannot write to {error.filename}: {error.strerror}") from error
     with lock:

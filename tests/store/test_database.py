@@ -34,6 +34,10 @@ def integrity(file: Path) -> str:
         return str(answer)
 
 
+def mode(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
 def stored_ids(file: Path) -> set[str]:
     with closing(sqlite3.connect(file)) as connection:
         return {row[0] for row in connection.execute("SELECT id FROM events")}
@@ -53,6 +57,14 @@ async def test_d01_a_second_process_is_refused(tmp_path: Path) -> None:
             _, said = await second.communicate()
             assert b"belongs to a gateway that is running" in said
     await open_and_close(url)
+
+
+async def test_only_its_owner_reads_a_new_database(tmp_path: Path) -> None:
+    """What senders put into a body is stored as it is."""
+    async with opened(f"sqlite:///{tmp_path}/gateway.db"):
+        modes = {mode(tmp_path / f"gateway.db{part}") for part in ("", "-wal", "-shm")}
+
+    assert modes == {0o600}
 
 
 async def open_and_close(url: str) -> None:
