@@ -140,16 +140,17 @@ def run_schedule(
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
+@options.reason
 @options.as_json
 @click.pass_context
-def import_schedules(ctx: click.Context, file: Path, as_json: bool) -> None:
+def import_schedules(ctx: click.Context, file: Path, reason: str | None, as_json: bool) -> None:
     """Define what stands under `schedules:` in a FILE, as a configuration has it.
 
     What is missing is created, what differs is updated, what is equal is left alone, and nothing is removed. Texts are
     no templates; references such as ${VAR} are filled in here. Exit code 2 if any schedule is refused; the others are
     imported all the same.
     """
-    results = import_all(Client.from_environment(), *read_schedules(file))
+    results = import_all(Client.from_environment(reason=reason), *read_schedules(file))
     if as_json:
         print_json(results)
     else:

@@ -270,6 +270,14 @@ def test_one_that_is_refused_does_not_keep_the_others_out(gateway: Run, stub: St
     assert [one[2]["name"] for one in asked(stub)[1:]] == ["a", "b", "d"]
 
 
+def test_an_import_says_why(gateway: Run, stub: Stub) -> None:
+    stub.answers = [(200, {"items": [], "next": None}), (201, {})]
+    Path("s.yaml").write_text(SCHEDULES)
+    gateway("schedules", "import", "s.yaml", "--reason", "moved from cron")
+
+    assert {one.headers["x-reason"] for one in stub.asked if one.method == "POST"} == {"moved from cron"}
+
+
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (503, 4)])
 def test_an_import_that_cannot_go_on_ends(gateway: Run, stub: Stub, status: int, code: int) -> None:
     stub.answers = [(200, {"items": [], "next": None}), (status, {"title": "No"})]
