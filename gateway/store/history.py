@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.event import Event
 from gateway.core.request import Decision
-from gateway.core.run import CLAIMABLE, FINAL
+from gateway.core.run import FINAL
 from gateway.store.database import Database
 from gateway.store.deliveries import stored_decisions
 from gateway.store.details import object_of
 from gateway.store.pause import is_paused, shown
 from gateway.store.pauses import in_force
 from gateway.store.restore import restore_event, restore_events
-from gateway.store.schema import attempts, events, is_running, run_events, runs, targets
+from gateway.store.schema import attempts, events, is_running, is_unfinished, run_events, runs, targets
 from gateway.store.waiting import NONE_HELD, Held, why_waiting
 
 Fragment = orjson.Fragment
@@ -136,15 +136,28 @@ async def events_of(database: Database, run_id: str, *, latest_only: bool) -> li
     return [event.context() for event in reversed(found)]
 
 
+UNFINISHED = (
+    select(
+        runs.c.target,
+        func.count().filter(is_running).label("running"),
+        func.count().filter(~is_running).label("waiting"),
+    )
+    .where(is_unfinished)
+    .group_by(runs.c.target)
+    .subquery()
+)
+"""How many of each target's runs there are, of those that are not over."""
+
+
 async def list_targets(
     database: Database, names: Iterable[str] | None = None, held: Held = NONE_HELD
 ) -> list[dict[str, Any]]:
-    """What the store knows of targets: pause, breaker, runs in progress and waiting."""
-    running = select(func.count()).select_from(runs).where(is_running, runs.c.target == targets.c.name)
-    waiting = (
-        select(func.count()).select_from(runs).where(runs.c.state.in_([*CLAIMABLE]), runs.c.target == targets.c.name)
-    )
-    query = select(targets, running.scalar_subquery().label("running"), waiting.scalar_subquery().label("waiting"))
+    """What the store knows of targets: pause, breaker, runs in progress and waiting.
+
+    Takes as long as there are unfinished runs, however many have ended.
+    """
+    numbers = [func.coalesce(UNFINISHED.c[name], 0).label(name) for name in ("running", "waiting")]
+    query = select(targets, *numbers).outerjoin(UNFINISHED, UNFINISHED.c.target == targets.c.name)
     if names is not None:
         query = query.where(targets.c.name.in_(list(names)))
     async with database.read() as connection:
