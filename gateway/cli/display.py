@@ -1,5 +1,6 @@
 """What people see: tables and fields, plain where nobody looks; nothing from outside gets to steer the terminal."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import click
 import orjson
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,10 @@ from gateway.core.printable import one_line, safe_json
 
 HASH_SHOWN = 12
 """Characters of a configuration's hash; nobody needs the rest to tell two of them apart."""
+UNBROKEN = 36
+"""Characters of the widest column whose cells stay on one line: an id."""
+_GAP = 3
+_FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+Z$", re.ASCII)
 _STYLES = {
     "succeeded": "green",
     "running": "cyan",
@@ -78,9 +83,16 @@ def shown(value: Any) -> str:
 
 
 def _print_table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Without columns in which there is nothing; one that is too wide for the terminal is not squeezed into it."""
+    cells = {column: [_FRACTION.sub("Z", line[place]) for line in lines] for place, column in enumerate(columns)}
+    filled = {column: texts for column, texts in cells.items() if any(texts)} or cells
+    widths = {column: max(map(len, [column, *texts])) for column, texts in filled.items()}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column == "id", overflow="fold")
-    for line in lines:
+    for column, width in widths.items():
+        table.add_column(column, no_wrap=width <= UNBROKEN, overflow="fold")
+    for line in zip(*filled.values(), strict=True):
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in line))
-    Console().print(table)
+    needed = sum(min(width, UNBROKEN) + _GAP for width in widths.values())
+    console = Console()
+    console.size = ConsoleDimensions(max(console.width, needed), console.height)
+    console.print(table)
