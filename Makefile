@@ -10,7 +10,7 @@ run: .venv/gateway-installed
 
 # Most of the tests' time is waiting: for servers to come back, leases to end, clocks to strike.
 test: lint
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist worksteal
 
 soak: .venv/tests-installed
 	$(BIN)/pytest -m soak --timeout 0

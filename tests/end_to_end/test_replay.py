@@ -68,7 +68,7 @@ async def test_ends_of_runs_and_ticks_are_replayed_to_those_who_listen(tmp_path:
 
             assert [made["trigger"] for made in tick["decisions"]] == [None, "heard"]
             assert [[made["trigger"] for made in one["decisions"]] for one in replays] == [["chained"], ["heard"]]
-            assert {call.json["origin"] for call in calls} == {first, replays[1]["event_id"]}
+            assert {call.json["origin"]["id"] for call in calls} == {first, replays[1]["event_id"]}
 
 
 async def test_p2_a_request_repeated_at_two_nodes_and_after_a_crash_makes_one_run(

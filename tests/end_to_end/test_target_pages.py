@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from gateway.cli import main
 from gateway.config.library import bundled
-from tests.desk import Desk
+from tests.desk import Desk, wait_for
 from tests.docs.pages import blocks
 from tests.gateways import ROOT
 from tests.systems import infraaudit, orchestrator
@@ -57,7 +57,8 @@ async def test_what_stands_on_each_page_makes_a_run(tmp_path: Path, monkeypatch:
         for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("GATEWAY_URL", desk.url)
-        with desk.serving("config.yaml"):
+        with desk.serving("config.yaml") as log:
+            wait_for(lambda: "schedules.followed_file" in log.read_text(), "it knows its schedules")
             runs = [await asyncio.to_thread(command, line) for line in lines]
 
     assert {run["state"] for run in runs} == {"succeeded"}

@@ -243,14 +243,13 @@ async def test_what_takes_long_to_refuse_keeps_nobody_waiting(gateway: Gateway) 
     groups = [{"any": crons[start : start + 20]} for start in range(0, len(crons), 20)]
     nested = [{"any": groups[start : start + 20]} for start in range(0, len(groups), 20)]
     posting = asyncio.create_task(gateway.post(SCHEDULES, json={"name": "x", "any": nested}))
-    waited = []
+    answered = 0
     while not posting.done():
-        began = time.perf_counter()
         await gateway.get("/healthz")
-        waited.append(time.perf_counter() - began)
+        answered += 1
 
     assert (await posting).status == 422
-    assert max(waited) < 0.5
+    assert answered > 10
 
 
 async def test_texts_are_literal(gateway: Gateway) -> None:
