@@ -314,7 +314,7 @@ async def test_other_methods_are_refused(gateway: Gateway, method: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/hooks", "/hooks/", "/hooks/x/y", "/hooks/alarms/", "/hooks/%00", "/hooks/..%2f..%2fetc"),
+        *("/hooks", "/hooks/", "/hooks/x/y", "/hooks/alarms/", "/hooks/%00", "/hooks/..%2f..%2fetc"),
         *("/nothing", "//hooks/alarms"),
     ],
 )
