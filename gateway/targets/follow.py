@@ -39,6 +39,8 @@ class Follower:
     def __init__(self, poll: Poll, settings: Following, rules: Rules, retry: Retry, session: ClientSession) -> None:
         self.poll = poll
         self.rules = rules
+        self.starting = Rules(success=rules.success, permanent=rules.permanent)  # the output is that of the job's end
+        self.resuming = Rules(permanent=rules.permanent)
         self.retry = retry
         self.session = session
         self.state = Question(poll)
@@ -126,10 +128,10 @@ class _Job:
         answer = await call_once(self._of.session, self._call, self._attempt)
         if not isinstance(answer, Answer):
             return answer
-        return await self._begun_or_not(answer, self._of.rules, _kept(answer))
+        return await self._begun_or_not(answer, self._of.starting, _kept(answer))
 
     async def _begun_or_not(self, answer: Answer, rules: Rules, handle: Mapping[str, Any]) -> Outcome | None:
-        outcome = judge(answer, rules.model_copy(update={"output": None}), self._of.retry, self._seen)
+        outcome = judge(answer, rules, self._of.retry, self._seen)
         if not isinstance(outcome, Succeeded):
             return outcome
         await self._keep(handle)
@@ -155,7 +157,7 @@ class _Job:
         if answer.status in _NOT_RESUMABLE:
             self._attempt.log("the job cannot be resumed: another one is started")
             return await self._find_or_start()
-        return await self._begun_or_not(answer, Rules(permanent=self._of.rules.permanent), started)
+        return await self._begun_or_not(answer, self._of.resuming, started)
 
     async def follow(self) -> Outcome:
         """Looks at the job until it has ended. Raises `TemplateError` where it cannot be asked after."""

@@ -62,7 +62,8 @@ class HttpTarget:
 
     async def perform(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         try:
-            if obstacle := await self._obstacle(call, attempt):
+            questions = Questions(self._session, call, attempt)
+            if obstacle := await questions.obstacle(self._ready, self.settings.retry):
                 return obstacle
             if self._follower:
                 return await self._follower.perform(call, attempt)
@@ -72,9 +73,3 @@ class HttpTarget:
         if not isinstance(answer, Answer):
             return answer
         return judge(answer, self.settings, self.settings.retry, attempt.context)
-
-    async def _obstacle(self, call: HttpCall, attempt: base.Attempt) -> Outcome | None:
-        """Why nothing can be started now; what runs already is only followed, or cancelled."""
-        if self._ready is None or attempt.following or attempt.cancelling:
-            return None
-        return await Questions(self._session, call, attempt).obstacle(self._ready, self.settings.retry)

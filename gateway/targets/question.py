@@ -57,8 +57,10 @@ class Questions:
             self._attempt.log(f"{call.named}: {late.reason}")
             return late
 
-    async def obstacle(self, ready: Question[Ready], retry: Retry) -> Failure | None:
-        """Why the target cannot be called now, if so. Raises `TemplateError`."""
+    async def obstacle(self, ready: Question[Ready] | None, retry: Retry) -> Failure | None:
+        """Why nothing can be started now, if so; what runs already is only followed. Raises `TemplateError`."""
+        if ready is None or self._attempt.following or self._attempt.cancelling:
+            return None
         answer = await self.ask(ready, self._attempt.context, quiet=True)
         if not isinstance(answer, Answer):
             return replace(answer, reason=f"not ready: {answer.reason}")

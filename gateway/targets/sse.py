@@ -99,7 +99,9 @@ class SseTarget:
 
     async def perform(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         try:
-            return await self._obstacle(call, attempt) or await self._follow(call, attempt)
+            questions = Questions(self._session, call, attempt)
+            obstacle = await questions.obstacle(self._ready, self.settings.retry)
+            return obstacle or await self._follow(call, attempt)
         except TemplateError as error:
             return PermanentFailure(reason=f"template: {error}")
         except NO_ANSWER as error:
@@ -108,14 +110,6 @@ class SseTarget:
             broken = RetryableFailure(reason=str(error))
         attempt.log(f"{call.named}: {broken.reason}")
         return broken
-
-    async def _obstacle(self, call: HttpCall, attempt: base.Attempt) -> Outcome | None:
-        """Why the work cannot be started now. Raises `TemplateError`."""
-        return (
-            await Questions(self._session, call, attempt).obstacle(self._ready, self.settings.retry)
-            if self._ready
-            else None
-        )
 
     async def _follow(self, call: HttpCall, attempt: base.Attempt) -> Outcome:
         """Raises `NO_ANSWER` and `TooLarge`."""
