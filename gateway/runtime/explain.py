@@ -21,8 +21,8 @@ from gateway.core.request import Request, Verb
 from gateway.core.template import clock
 from gateway.runtime.snapshot import Snapshot
 from gateway.store.database import Database
-from gateway.store.enqueue import first_due
 from gateway.store.forecast import Forecast, Holding, forecast
+from gateway.store.requested import first_due
 from gateway.targets.base import Target
 
 Text = Annotated[orjson.Fragment, GetPydanticSchema(lambda *_: any_schema())]

@@ -20,8 +20,9 @@ from gateway.store.bulk import insert_rows
 from gateway.store.counts import Count, Counts, What
 from gateway.store.database import notify
 from gateway.store.details import stored_object
-from gateway.store.enqueue import Cargo, Enqueuing
+from gateway.store.enqueue import Enqueuing
 from gateway.store.lanes import LaneLimits
+from gateway.store.requested import Cargo
 from gateway.store.schema import events
 from gateway.store.writer import Work
 

@@ -15,9 +15,10 @@ from gateway.store.announce import Announcer, End, announce
 from gateway.store.claim import HOLDS_LEASE
 from gateway.store.counts import Count, count, end_of
 from gateway.store.database import notify
-from gateway.store.enqueue import Cargo, Enqueuing
+from gateway.store.enqueue import Enqueuing
 from gateway.store.lanes import LaneLimits, lock_targets
 from gateway.store.release import Releasing
+from gateway.store.requested import Cargo
 from gateway.store.schema import nodes, run_events, runs
 from gateway.store.writer import Work
 

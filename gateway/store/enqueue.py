@@ -11,14 +11,24 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, update
 
-from gateway.core.once import Held, Verdict, debounced_due, decide
-from gateway.core.request import Decision, Priority, Request, Verb
+from gateway.core.once import Verdict, decide
+from gateway.core.request import Decision, Request, Verb
 from gateway.core.run import Move, State, after
 from gateway.store.bulk import insert_rows, select_pairs, select_rows, update_runs
 from gateway.store.counts import count, end_of
 from gateway.store.holders import HOLDERS, KEYS, LOCK_HOLDERS, LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimit, lock_targets, reseat
-from gateway.store.pauses import joined, origin
+from gateway.store.pauses import joined
+from gateway.store.requested import (
+    Cargo,
+    as_held,
+    lapse_only_together,
+    merged_due,
+    missed_with,
+    new_run,
+    newer_payload,
+    origin_of,
+)
 from gateway.store.schema import keys, run_events, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
@@ -29,21 +39,6 @@ Key = tuple[str, str]
 _MERGED = ("payload", "due_at", "priority", "events", "size", "missed", "expires_at", "fresh_for", "origins")
 _WOKEN = ("paused", "claimable")
 _SUPERSEDED = ("state", "claimable", "superseded_by", "finished_at", "reason")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
-    """The events a request brings, oldest first, with the size of their bodies, and where their chain began.
-
-    `source` is theirs; what is asked for by hand comes from `api`, whatever is done again.
-    """
-
-    source: str
-    event_ids: tuple[str, ...]
-    size: int
-    origin_event_id: str | None
-    depth: int = 0
-    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -118,22 +113,22 @@ class Enqueuing:
                 return self._start(request, cargo)
 
     def _start(self, request: Request, cargo: Cargo, behind: dict[str, Any] | None = None) -> Decision:
-        run = _new_run(request, cargo, self.work.now, behind["id"] if behind else None)
+        run = new_run(request, cargo, self.work.now, behind["id"] if behind else None)
         if behind:
-            run["payload"] = _newer_payload(request, behind)
+            run["payload"] = newer_payload(request, behind)
         self._add(run, request, cargo)
         reason = f"{_held_by(request, behind)}; goes behind it" if behind else request.reason
         return _decision(request, Verb.ENQUEUED, request.run_id, reason)
 
     def _supersede(self, request: Request, cargo: Cargo, older: dict[str, Any]) -> Decision:
-        run = _new_run(request, cargo, self.work.now, None)
-        run["payload"] = _newer_payload(request, older)
+        run = new_run(request, cargo, self.work.now, None)
+        run["payload"] = newer_payload(request, older)
         run["not_before"] = older["due_at"]
         run["due_at"] = max(run["due_at"], older["due_at"])
         run["events"] += older["events"]
         run["size"] += older["size"]
         run["origins"] = joined(run["origins"], older["origins"])
-        run["missed"] = _missed(run, older["missed"])
+        run["missed"] = missed_with(run, older["missed"])
         run["expires_at"] = run["fresh_for"] = None  # what has been started is carried through
         older["state"] = after(State(older["state"]), Move.SUPERSEDE)
         older["claimable"] = False
@@ -162,12 +157,12 @@ class Enqueuing:
         if links:
             run["events"] += len(links)
             run["size"] += cargo.size
-            run["missed"] = _missed(run, request.missed)
-        run["payload"] = _newer_payload(request, run)
+            run["missed"] = missed_with(run, request.missed)
+        run["payload"] = newer_payload(request, run)
         run["priority"] = min(run["priority"], request.priority)
-        run["due_at"] = max(_merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
-        _lapse_only_together(run, request)
-        self._ask_for(run, _origin(request, cargo))
+        run["due_at"] = max(merged_due(request, run, self.work.now), run["not_before"] or run["created_at"])
+        lapse_only_together(run, request)
+        self._ask_for(run, origin_of(request, cargo))
         self._links |= links
         self._merged.add(run["id"])
         self._hold_longer(request, run)
@@ -220,97 +215,6 @@ class Enqueuing:
         insert_rows(self.work.connection, keys, fresh)
         if taken:
             self.work.connection.execute(update(keys).where(same), taken)
-
-
-def _new_run(request: Request, cargo: Cargo, now: datetime, behind: str | None) -> dict[str, Any]:
-    return {
-        "id": request.run_id,
-        "state": State.QUEUED,
-        "target": request.target,
-        "trigger": request.trigger,
-        "schedule": request.schedule,
-        "key": request.key,
-        "lane": request.lane,
-        "payload": request.payload,
-        "priority": Priority.FOLLOWING if request.following else request.priority,
-        "claimable": behind is None and request.lane is None,
-        "behind": behind,
-        "created_at": now,
-        "due_at": first_due(request, now),
-        "not_before": None,
-        "cancelling": False,
-        "handle": request.handle,
-        "following": request.following,
-        "origins": _origin(request, cargo),
-        "paused": False,
-        "event_id": next(iter(cargo.event_ids), None),
-        "events": len(cargo.event_ids),
-        "size": cargo.size,
-        "origin_event_id": cargo.origin_event_id,
-        "depth": cargo.depth,
-        "traceparent": cargo.traceparent,
-        "requested_by": request.requested_by,
-        "retried_from": request.retried_from,
-        "scheduled_for": request.scheduled_for,
-        "missed": request.missed,
-        "expires_at": request.expires_at,
-        "fresh_for": request.fresh_for,
-    }
-
-
-def _origin(request: Request, cargo: Cargo) -> str:
-    """What a person asks for by hand is not the trigger's, even if that is what is done again."""
-    return origin(None if request.requested_by else request.trigger, cargo.source)
-
-
-def _missed(run: dict[str, Any], more: int | None) -> int | None:
-    """A run stands for all the ticks that the ticks of its events stand for."""
-    missed: int | None = run["missed"]
-    return missed if more is None else (missed or 0) + more
-
-
-def _lapse_only_together(run: dict[str, Any], request: Request) -> None:
-    """A run that merges requests comes to nothing only where each of them would."""
-    ends, spans = (run["expires_at"], request.expires_at), (run["fresh_for"], request.fresh_for)
-    run["expires_at"] = None if None in ends else max(ends)
-    run["fresh_for"] = None if None in spans else min(spans)
-
-
-def _newer_payload(request: Request, run: dict[str, Any]) -> bytes:
-    """A retry by hand brings old data to a run that may have newer."""
-    is_old = request.retried_from is not None and request.retried_from < run["id"]
-    payload: bytes = run["payload"] if is_old else request.payload
-    return payload
-
-
-def first_due(request: Request, now: datetime) -> datetime:
-    """When the run is due that a request makes now."""
-    if request.debounce is not None:
-        return debounced_due(now, request.debounce, now, request.max_wait)
-    return request.due_at or now
-
-
-def _merged_due(request: Request, run: dict[str, Any], now: datetime) -> datetime:
-    """Only a debounce moves a due time; who asks by hand does not wait for somebody else's silence."""
-    due_at: datetime = run["due_at"]
-    if request.priority is Priority.HIGH:
-        return min(due_at, request.due_at or now)
-    if request.debounce is None or run["priority"] != Priority.NORMAL:
-        return due_at
-    return debounced_due(now, request.debounce, run["created_at"], request.max_wait)
-
-
-def as_held(run: dict[str, Any]) -> Held:
-    """A run as the table looks at it."""
-    return Held(
-        run_id=run["id"],
-        state=State(run["state"]),
-        created_at=run["created_at"],
-        cancelling=run["cancelling"],
-        following=run["following"],
-        events=run["events"],
-        size=run["size"],
-    )
 
 
 def _key(request: Request) -> Key:

@@ -9,10 +9,11 @@ from sqlalchemy import bindparam, delete, select, update
 
 from gateway.core.run import FINAL, Move, State, after
 from gateway.store.bulk import select_pairs, select_rows, update_runs
-from gateway.store.enqueue import Key, as_held
+from gateway.store.enqueue import Key
 from gateway.store.holders import LOCK_KEYS
 from gateway.store.lanes import Lane, LaneLimits, reseat
 from gateway.store.pauses import joined
+from gateway.store.requested import as_held
 from gateway.store.schema import keys, runs
 from gateway.store.takeover import take_over
 from gateway.store.writer import Work
