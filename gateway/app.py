@@ -138,10 +138,7 @@ async def _serve(database: Database, configuration: "_Configuration", roles: Col
     hearing = partial(listen, database, dispatcher.wake, dispatcher.cancel, leadership.wake, ticker.wake)
     always: tuple[Loop, ...] = (lease.keep, reload.run, hearing, observe.watch_event_loop)
     loops: Mapping[Role, tuple[Loop, ...]] = {
-        Role.WEB: (
-            consuming.run,
-            rejections.run,
-        ),
+        Role.WEB: (consuming.run, rejections.run),
         Role.WORKER: (dispatcher.run, Live(database, dispatcher).run, janitor.run),
         Role.SCHEDULER: (leadership.run, ticker.run, lookout.run),
     }

@@ -1,7 +1,7 @@
 """A job at a target is started once in total, whatever becomes of the gateways that follow it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,27 @@ async def looked_at(target: TargetServer, times: int = 2) -> None:
     await target.wait_for_calls(seen + times)
 
 
-async def test_kill_9_while_a_job_runs(tmp_path: Path, database_url: str, jobs: Jobs, target: TargetServer) -> None:
-    [node] = gateways(target, database_url, tmp_path)
+async def interrupted(
+    node: GatewayProcess, jobs: Jobs, target: TargetServer, end: Callable[[], Awaitable[None]]
+) -> dict[str, Any]:
+    """The run of a job that is done only after its gateway has ended, and has been started again."""
     async with running(node), GatewayClient(node.url) as client:
         [run_id] = (await client.send(sent(0))).run_ids
         await target.wait_for_calls(3)
-        node.kill()
+        await end()
         await node.start()
         await looked_at(target)
         jobs.all[0].states = ["done"]
-        run = await client.wait_for(run_id, "succeeded")
+        return await client.wait_for(run_id, "succeeded")
+
+
+async def test_kill_9_while_a_job_runs(tmp_path: Path, database_url: str, jobs: Jobs, target: TargetServer) -> None:
+    [node] = gateways(target, database_url, tmp_path)
+
+    async def kill() -> None:
+        node.kill()
+
+    run = await interrupted(node, jobs, target, kill)
 
     assert starts(target) == 1
     assert [attempt["outcome"] for attempt in run["attempts"]] == ["lost", "succeeded"]
@@ -62,14 +73,11 @@ async def test_sigterm_hands_the_job_over_at_once(
     tmp_path: Path, database_url: str, jobs: Jobs, target: TargetServer
 ) -> None:
     [node] = gateways(target, database_url, tmp_path)
-    async with running(node), GatewayClient(node.url) as client:
-        [run_id] = (await client.send(sent(0))).run_ids
-        await target.wait_for_calls(3)
+
+    async def terminate() -> None:
         assert await node.terminate(seconds=5) == 0  # and not after the grace of 30 s
-        await node.start()
-        await looked_at(target)
-        jobs.all[0].states = ["done"]
-        run = await client.wait_for(run_id, "succeeded")
+
+    run = await interrupted(node, jobs, target, terminate)
 
     assert starts(target) == 1
     assert [attempt["outcome"] for attempt in run["attempts"]] == ["broken off", "succeeded"]
